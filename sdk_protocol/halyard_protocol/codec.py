@@ -1,0 +1,92 @@
+"""JSON bytes to types and back: the one place that knows how a condition is read and written.
+
+msgspec does the work; a :class:`~halyard_protocol.conditions.Condition` is not a shape that it
+can describe, so it passes through a hook. Decoders are made once per type, when the module that
+needs them is imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from halyard_protocol.conditions import Condition, condition_from_json, condition_to_json
+from halyard_protocol.ruleset import Flag, MalformedFlag, Segment
+
+T = TypeVar("T")
+
+MalformedDocument = msgspec.ValidationError
+"""Raised by decoders: the bytes are JSON, but not of the type. Its text names the path."""
+
+
+def _read_hook(expected: type, source: Any) -> Any:
+    if expected is Condition:
+        return condition_from_json(source)
+    raise NotImplementedError(f"no reading of {expected}")
+
+
+def _write_hook(value: Any) -> Any:
+    if isinstance(value, Condition):
+        return condition_to_json(value)
+    raise NotImplementedError(f"no writing of {type(value)}")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_write_hook)
+
+
+def encode(value: object) -> bytes:
+    """Write any type of this package, or one that holds such types, as JSON."""
+    return _encoder.encode(value)
+
+
+def to_builtins(value: object) -> Any:
+    """The same as :func:`encode`, but to dictionaries, lists and scalars."""
+    return msgspec.to_builtins(value, enc_hook=_write_hook, builtin_types=())
+
+
+def decoder(of: type[T]) -> msgspec.json.Decoder[T]:
+    """A reusable decoder. It raises :data:`MalformedDocument` or ``msgspec.DecodeError``."""
+    return msgspec.json.Decoder(of, dec_hook=_read_hook)
+
+
+def convert(source: object, to: type[T]) -> T:
+    """Read builtins into a type. Raises :data:`MalformedDocument`."""
+    return msgspec.convert(source, to, dec_hook=_read_hook)
+
+
+_flag_decoder = decoder(Flag)
+_segment_decoder = decoder(Segment)
+
+
+class _Keyed(msgspec.Struct):
+    key: str
+    version: int = 0
+
+
+_keyed_decoder = decoder(_Keyed)
+
+
+def decode_flag(source: bytes | msgspec.Raw) -> Flag | MalformedFlag:
+    """Read one flag of a snapshot or a delta.
+
+    A flag that is not well-formed is kept under its key, so that evaluating it says why. Raises
+    :data:`MalformedDocument` only where not even a key can be read.
+    """
+    try:
+        return _flag_decoder.decode(source)
+    except msgspec.ValidationError as error:
+        keyed = _keyed_decoder.decode(source)
+        return MalformedFlag(keyed.key, keyed.version, str(error))
+
+
+def decode_segment(source: bytes | msgspec.Raw) -> Segment:
+    """Read one segment; a malformed one is empty, so that nobody is in it.
+
+    Raises :data:`MalformedDocument` only where not even a key can be read.
+    """
+    try:
+        return _segment_decoder.decode(source)
+    except msgspec.ValidationError:
+        keyed = _keyed_decoder.decode(source)
+        return Segment(key=keyed.key, version=keyed.version)

@@ -1,0 +1,181 @@
+"""The messages of ``/stream/v1``: JSON text frames with the envelope ``{"type": ...}``.
+
+Unknown types and unknown fields are ignored by both sides. Documents travel as raw JSON: a server
+joins bytes that it already holds, and a client reads each flag on its own, so that one malformed
+flag costs only itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from halyard_protocol.codec import decoder, encode
+
+SUBPROTOCOL = "halyard.v1"
+PROTOCOL_VERSION = 1
+HELLO_TIMEOUT_S = 10.0
+HEARTBEAT_S = 15.0
+SILENCE_FACTOR = 2.5
+"""An SDK that has seen no byte for this many heartbeats takes the connection for dead."""
+MAX_CLIENT_FRAME_BYTES = 64 * 1024
+
+Intent: TypeAlias = Literal["none", "changes", "full", "values"]
+
+
+class _Message(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag_field="type"):
+    """A message; the class's tag is its ``type``."""
+
+
+class SdkInfo(msgspec.Struct, frozen=True):
+    """Who is speaking, for the server's logs and metrics."""
+
+    name: str = ""
+    version: str = ""
+
+
+class Resume(msgspec.Struct, frozen=True):
+    """The state that a client already has."""
+
+    epoch: str
+    seq: int
+
+
+class Hello(_Message, frozen=True, tag="hello"):
+    """First message of a client; later, a request to resynchronise."""
+
+    sdk: SdkInfo = SdkInfo()
+    protocol: int = 0
+    """The client's :data:`PROTOCOL_VERSION`; 0 where it did not say."""
+    resume: Resume | None = None
+    context: Any = None
+    """Client keys only: the context to evaluate for."""
+    digest: str | None = None
+    """Client keys only: the digest of the values it has."""
+
+
+class Welcome(_Message, frozen=True, tag="welcome"):
+    """Answer to a hello. ``seq`` is for information; it is never adopted."""
+
+    environment: str
+    epoch: str
+    seq: int
+    intent: Intent
+    heartbeat_seconds: float
+
+
+class Snapshot(_Message, frozen=True, tag="snapshot"):
+    """Replaces everything, atomically."""
+
+    epoch: str
+    seq: int
+    environment: msgspec.Raw
+    flags: tuple[msgspec.Raw, ...]
+    segments: tuple[msgspec.Raw, ...]
+
+
+class Put(msgspec.Struct, frozen=True):
+    """Documents to store, each in its newest form."""
+
+    environment: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    flags: tuple[msgspec.Raw, ...] = ()
+    segments: tuple[msgspec.Raw, ...] = ()
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """Keys of documents to drop."""
+
+    flags: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+
+
+class Changes(_Message, frozen=True, tag="changes", omit_defaults=False, rename={"from_": "from"}):
+    """Everything that changed after ``from_`` up to ``to``, atomically."""
+
+    epoch: str
+    from_: int
+    to: int
+    put: Put = Put()
+    delete: Delete = Delete()
+
+
+class Heartbeat(_Message, frozen=True, tag="heartbeat"):
+    """Everything up to ``changed`` has been sent, and the log was checked through ``seq``."""
+
+    epoch: str
+    changed: int
+    seq: int
+    stale: bool = False
+    """The gateway itself has lost touch with its source."""
+
+
+class Goodbye(_Message, frozen=True, tag="goodbye"):
+    """Open a new connection after the given time; this one stays useful until then."""
+
+    reason: str
+    reconnect_after_ms: int
+
+
+class Error(_Message, frozen=True, tag="error"):
+    """Says what went wrong, before a close where ``fatal``."""
+
+    code: str
+    message: str
+    fatal: bool = False
+
+
+ServerMessage: TypeAlias = Welcome | Snapshot | Changes | Heartbeat | Goodbye | Error
+ClientMessage: TypeAlias = Hello
+
+
+class UnknownMessage(msgspec.Struct, frozen=True):
+    """A message of a type that this version does not know; to be ignored."""
+
+    type: str
+
+
+class MalformedMessage(Exception):
+    """A frame that is not JSON of its type's shape. ``str()`` names the field."""
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    type: str
+
+
+_envelope_decoder = decoder(_Envelope)
+_server_types: dict[str, msgspec.json.Decoder[Any]] = {
+    "welcome": decoder(Welcome),
+    "snapshot": decoder(Snapshot),
+    "changes": decoder(Changes),
+    "heartbeat": decoder(Heartbeat),
+    "goodbye": decoder(Goodbye),
+    "error": decoder(Error),
+}
+_client_types: dict[str, msgspec.json.Decoder[Any]] = {"hello": decoder(Hello)}
+
+
+def decode_server_message(frame: str | bytes) -> ServerMessage | UnknownMessage:
+    """Read what a server sent. Raises :class:`MalformedMessage`."""
+    message: ServerMessage | UnknownMessage = _decode(frame, _server_types)
+    return message
+
+
+def decode_client_message(frame: str | bytes) -> ClientMessage | UnknownMessage:
+    """Read what a client sent. Raises :class:`MalformedMessage`."""
+    message: ClientMessage | UnknownMessage = _decode(frame, _client_types)
+    return message
+
+
+def _decode(frame: str | bytes, types: dict[str, msgspec.json.Decoder[Any]]) -> Any:
+    try:
+        kind = _envelope_decoder.decode(frame).type
+        known = types.get(kind)
+        return UnknownMessage(kind) if known is None else known.decode(frame)
+    except msgspec.DecodeError as error:
+        raise MalformedMessage(str(error)) from error
+
+
+def encode_message(message: ServerMessage | ClientMessage) -> bytes:
+    """Write a message as the payload of a text frame."""
+    return encode(message)
