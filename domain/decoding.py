@@ -1,0 +1,87 @@
+"""The strict reading of commands: every fault is answered with a path and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from halyard_protocol.codec import convert
+
+from domain.asked import Asked
+from domain.errors import InvalidCommand, Problem
+
+C = TypeVar("C", bound=Asked)
+
+
+def decode(source: bytes | dict[str, Any], types: Mapping[str, type[C]]) -> C:
+    """Read one command of ``types``. Raises :class:`~domain.errors.InvalidCommand`."""
+    content = _object(source)
+    of = _type(content, types)
+    if of.rule_ids_may_be_left_out:
+        content = _with_rule_ids(content)
+    problems: tuple[Problem, ...] = ()
+    try:
+        command = convert(content, of)
+    except msgspec.ValidationError as error:
+        raise InvalidCommand(*problems, _problem(str(error))) from error
+    if problems:
+        raise InvalidCommand(*problems)
+    return command
+
+
+def _object(source: bytes | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(source, dict):
+        return source
+    try:
+        content = msgspec.json.decode(source)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidCommand(Problem("", f"not JSON: {error}")) from error
+    if not isinstance(content, dict):
+        raise InvalidCommand(Problem("", "a command is a JSON object"))
+    return content
+
+
+def _type(content: Mapping[str, Any], types: Mapping[str, type[C]]) -> type[C]:
+    name = content.get("type")
+    if isinstance(name, str) and name in types:
+        return types[name]
+    if name is None:
+        reason = 'missing: name the command, for example "EnableFlag"'
+    else:
+        reason = f"no command is called {name!r}{did_you_mean(str(name), types)}"
+    raise InvalidCommand(Problem("/type", reason))
+
+
+def did_you_mean(word: str, known: Mapping[str, object]) -> str:
+    """A hint to append to a message, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _with_rule_ids(content: dict[str, Any]) -> dict[str, Any]:
+    filled = dict(content)
+    if isinstance(content.get("rule"), dict):
+        filled["rule"] = {"id": "", **content["rule"]}
+    if isinstance(content.get("rules"), list):
+        filled["rules"] = [
+            {"id": "", **rule} if isinstance(rule, dict) else rule for rule in content["rules"]
+        ]
+    return filled
+
+
+def _problem(message: str) -> Problem:
+    """From msgspec's ``Expected `int`, got `str` - at `$.rules[0].id```."""
+    reason, _, place = message.partition(" - at `")
+    missing = re.fullmatch(r"Object missing required field `(.+)`", reason)
+    path = _pointer(place.rstrip("`"))
+    if missing:
+        return Problem(f"{path}/{missing[1]}", "missing: this field is required")
+    return Problem(path, reason.replace("`", ""))
+
+
+def _pointer(path: str) -> str:
+    """A JSON pointer from msgspec's notation; ``[...]`` stands where it names no position."""
+    return re.sub(r"\[(.*?)\]", r"/\1", path.removeprefix("$")).replace(".", "/")

@@ -1,0 +1,51 @@
+"""An event with its place: which entity it concerns, and which revision it makes of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+EntityKind: TypeAlias = Literal[
+    "project", "environment", "flag", "segment", "key", "account", "token", "settings"
+]
+
+EventT_co = TypeVar("EventT_co", covariant=True)
+
+
+class Entity(msgspec.Struct, frozen=True):
+    """A unit of concurrency: what has a revision of its own.
+
+    A ``flag`` with an environment is the flag as it is set there (``flag@environment``); without
+    one it is the flag's definition. SDK keys and environments always name their environment.
+    """
+
+    kind: EntityKind
+    key: str
+    environment: str | None = None
+
+    def __str__(self) -> str:
+        if self.environment is None or self.kind == "environment":
+            return f"{self.kind} '{self.key}'"
+        return f"{self.kind} '{self.key}' in environment '{self.environment}'"
+
+
+def environment_entity(environment: str) -> Entity:
+    """The entity of an environment itself."""
+    return Entity("environment", environment, environment)
+
+
+class Fact(msgspec.Struct, Generic[EventT_co], frozen=True):
+    """Something that happened to ``entity``, and made ``revision`` of it (1, 2, 3 and so on)."""
+
+    event: EventT_co
+    entity: Entity
+    revision: int
+
+
+class Issuer(msgspec.Struct, frozen=True):
+    """Who asks, and when: ``now`` is aware of its time zone."""
+
+    actor_id: str
+    now: datetime

@@ -1,0 +1,257 @@
+"""What the events of one project add up to: the state that commands are decided against.
+
+The same state answers the administrators' reads. It is changed by :mod:`domain.evolve` only; its
+rows are values. An undecided batch is folded into :meth:`ProjectState.overlay`.
+
+A snapshot is :func:`dump`; equal states have equal dumps, so :func:`digest` names a state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from halyard_protocol.codec import decoder
+from halyard_protocol.conditions import Condition, condition_to_json
+from halyard_protocol.ruleset import (
+    FlagType,
+    Prerequisite,
+    Rule,
+    SegmentKeys,
+    SegmentRule,
+    Serve,
+    Target,
+    Variation,
+)
+
+from domain.events import SdkKeyKind
+from domain.facts import Entity
+from domain.tables import Table
+
+FOLD_VERSION = 1
+"""Raised whenever a dump of older code is no longer what this code would make of the same log."""
+
+
+class Project(msgspec.Struct, frozen=True):
+    """The project itself."""
+
+    key: str
+    name: str
+    created_at: datetime
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """One environment. ``id`` is opaque and never used again; ``key`` may be."""
+
+    key: str
+    id: str
+    name: str
+    protected: bool
+    attributes: dict[str, Any]
+    created_at: datetime
+
+
+class SdkKey(msgspec.Struct, frozen=True):
+    """A key of an environment; exactly one of ``sha256`` and ``client_key`` is set."""
+
+    id: str
+    environment: str
+    kind: SdkKeyKind
+    name: str
+    sha256: str | None
+    client_key: str | None
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+class FlagDefinition(msgspec.Struct, frozen=True):
+    """What a flag is everywhere. Off variation and fallthrough are for new environments."""
+
+    key: str
+    name: str
+    type: FlagType
+    variations: tuple[Variation, ...]
+    off_variation: str | None
+    fallthrough: Serve
+    salt: str
+    description: str
+    tags: tuple[str, ...]
+    maintainer: str
+    client_side: bool
+    created_at: datetime
+    archived_at: datetime | None = None
+
+    @property
+    def archived(self) -> bool:
+        """Whether it is out of every ruleset."""
+        return self.archived_at is not None
+
+
+class FlagSettings(msgspec.Struct, frozen=True):
+    """How a flag is set in one environment."""
+
+    enabled: bool
+    off_variation: str | None
+    fallthrough: Serve
+    targets: tuple[Target, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    prerequisites: tuple[Prerequisite, ...] = ()
+    expires_at: datetime | None = None
+    track_exposures: bool = False
+
+
+class SegmentDefinition(msgspec.Struct, frozen=True):
+    """A named set of contexts."""
+
+    key: str
+    name: str
+    description: str
+    included: tuple[SegmentKeys, ...]
+    excluded: tuple[SegmentKeys, ...]
+    rules: tuple[SegmentRule, ...]
+    salt: str
+    created_at: datetime
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """An entity's last change: which revision it made, at which seq of the log, and when."""
+
+    revision: int
+    seq: int
+    at: datetime | None
+
+
+UNMARKED = Mark(0, 0, None)
+"""Of an entity that never changed."""
+
+
+class ProjectState:
+    """One project as of one seq. ``project`` is None before its creation and after its end."""
+
+    __slots__ = (
+        "environments",
+        "flags",
+        "keys",
+        "marks",
+        "project",
+        "segments",
+        "settings",
+        "voided",
+    )
+
+    def __init__(self, of: ProjectState | None = None) -> None:
+        self.project: Project | None = of.project if of else None
+        self.environments: Table[str, Environment] = Table(of.environments if of else None)
+        self.keys: Table[tuple[str, str], SdkKey] = Table(of.keys if of else None)
+        """By (key id, environment); revoked ones stay until their environment ends."""
+        self.flags: Table[str, FlagDefinition] = Table(of.flags if of else None)
+        self.settings: Table[tuple[str, str], FlagSettings] = Table(of.settings if of else None)
+        """By (flag, environment): one row for each pair that exists."""
+        self.segments: Table[str, SegmentDefinition] = Table(of.segments if of else None)
+        self.marks: Table[Entity, Mark] = Table(of.marks if of else None)
+        """Also of entities that ended: a key taken anew goes on counting."""
+        self.voided: Table[int, str] = Table(of.voided if of else None)
+        """Reasons by the seq of the event that was voided."""
+
+    def mark(self, entity: Entity) -> Mark:
+        """The last change of an entity; all zero where it never had one of its own."""
+        return self.marks.get(entity) or UNMARKED
+
+    def revision(self, entity: Entity) -> int:
+        """The entity's current revision, 0 where it never changed."""
+        return self.mark(entity).revision
+
+    def overlay(self) -> ProjectState:
+        """A view that can be evolved without this state seeing it. Overlays may be nested.
+
+        It is valid until this state itself changes.
+        """
+        return ProjectState(self)
+
+    def absorb(self, overlay: ProjectState) -> None:
+        """Take over what was folded into an overlay of this state."""
+        self.project = overlay.project
+        self.environments.absorb(overlay.environments)
+        self.keys.absorb(overlay.keys)
+        self.flags.absorb(overlay.flags)
+        self.settings.absorb(overlay.settings)
+        self.segments.absorb(overlay.segments)
+        self.marks.absorb(overlay.marks)
+        self.voided.absorb(overlay.voided)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProjectState) and all(
+            getattr(self, name) == getattr(other, name) for name in ProjectState.__slots__
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    project: Project | None
+    environments: list[Environment]
+    keys: list[SdkKey]
+    flags: list[FlagDefinition]
+    settings: list[tuple[str, str, FlagSettings]]
+    segments: list[SegmentDefinition]
+    marks: list[tuple[Entity, Mark]]
+    voided: list[tuple[int, str]]
+
+
+def _write_hook(value: object) -> object:
+    if isinstance(value, Condition):
+        return condition_to_json(value)
+    raise NotImplementedError(f"no writing of {type(value)}")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_write_hook, order="deterministic")
+_decoder = decoder(_Snapshot)
+
+
+def dump(state: ProjectState) -> bytes:
+    """Write a state as JSON: the same bytes for equal states, however they came about."""
+    snapshot = _Snapshot(
+        state.project,
+        [row for _, row in sorted(state.environments.items())],
+        [row for _, row in sorted(state.keys.items())],
+        [row for _, row in sorted(state.flags.items())],
+        [(*key, state.settings[key]) for key in sorted(state.settings)],
+        [row for _, row in sorted(state.segments.items())],
+        sorted(state.marks.items(), key=_by_entity),
+        sorted(state.voided.items()),
+    )
+    return _encoder.encode(snapshot)
+
+
+def _by_entity(item: tuple[Entity, Mark]) -> tuple[str, str, str]:
+    entity, _ = item
+    return entity.kind, entity.key, entity.environment or ""
+
+
+def load(source: bytes) -> ProjectState:
+    """Read what :func:`dump` wrote. Raises ``msgspec.DecodeError`` for anything else."""
+    snapshot = _decoder.decode(source)
+    state = ProjectState()
+    state.project = snapshot.project
+    for environment in snapshot.environments:
+        state.environments.put(environment.key, environment)
+    for key in snapshot.keys:
+        state.keys.put((key.id, key.environment), key)
+    for flag in snapshot.flags:
+        state.flags.put(flag.key, flag)
+    for flag_key, environment_key, settings in snapshot.settings:
+        state.settings.put((flag_key, environment_key), settings)
+    for segment in snapshot.segments:
+        state.segments.put(segment.key, segment)
+    for entity, mark in snapshot.marks:
+        state.marks.put(entity, mark)
+    for seq, reason in snapshot.voided:
+        state.voided.put(seq, reason)
+    return state
+
+
+def digest(state: ProjectState) -> str:
+    """A name for the state: equal states, and only those, have the same. Hexadecimal."""
+    return hashlib.sha256(dump(state)).hexdigest()
