@@ -55,6 +55,7 @@ from halyard_protocol.session.client_actions import (
 from halyard_protocol.session.replica import (
     Replica,
     advanced,
+    difference,
     from_snapshot,
     with_changes,
 )
@@ -141,14 +142,22 @@ class ClientSession:
             found.seen_s = now_s
 
     def received(
-        self, link: LinkId, message: ServerMessage | UnknownMessage, now_s: float
+        self,
+        link: LinkId,
+        message: ServerMessage | UnknownMessage,
+        now_s: float,
+        read: Replica | None = None,
     ) -> Actions:
-        """A message arrived. What a dropped link still says changes nothing."""
+        """A message arrived. What a dropped link still says changes nothing.
+
+        ``read`` is what ``from_snapshot`` made of a snapshot, where the shell has had it read
+        elsewhere because that takes long.
+        """
         found = self._links.get(link)
         if found is None:
             return ()
         found.seen_s = now_s
-        actions = self._heard(found, message)
+        actions = self._heard(found, message, read)
         self._judge(now_s)
         return actions
 
@@ -185,14 +194,16 @@ class ClientSession:
 
     # --- messages
 
-    def _heard(self, link: _Link, message: ServerMessage | UnknownMessage) -> Actions:
+    def _heard(
+        self, link: _Link, message: ServerMessage | UnknownMessage, read: Replica | None
+    ) -> Actions:
         match message:
             case Changes():
                 return self._changes(link, message)
             case Heartbeat():
                 return self._heartbeat(link, message)
             case Snapshot():
-                return self._snapshot(link, message)
+                return self._snapshot(link, message, read)
             case Welcome():
                 return self._welcome(link, message)
             case Goodbye():
@@ -212,7 +223,7 @@ class ClientSession:
             return self._vouched(link, welcome.epoch, welcome.seq)
         return ()
 
-    def _snapshot(self, link: _Link, snapshot: Snapshot) -> Actions:
+    def _snapshot(self, link: _Link, snapshot: Snapshot, read: Replica | None) -> Actions:
         mine = self._position
         if mine is not None and snapshot.epoch == mine.epoch and snapshot.seq < mine.seq:
             return ()  # another link was faster
@@ -221,9 +232,10 @@ class ClientSession:
             # Another link has changed the epoch since this one was asked. Epochs are opaque: only
             # a server that knows about the new one can say which of the two is the later.
             return self._gap(link)
-        self.replica, changed = from_snapshot(snapshot, self.replica)
+        before, self.replica = self.replica, read or from_snapshot(snapshot, self.replica)
         self._suspect = False
         link.agreed_epoch = snapshot.epoch
+        changed = difference(before, self.replica)
         return (Updated(changed), *self._vouched(link, snapshot.epoch, snapshot.seq))
 
     def _changes(self, link: _Link, changes: Changes) -> Actions:
