@@ -1,0 +1,45 @@
+"""Fixtures that any test may use: real servers, and a clean place on them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import redis.asyncio
+
+from tests.support.servers import TestServers
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServers]:
+    """The PostgreSQL and the Valkey of this test process, started when first needed."""
+    with TestServers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture
+def empty_database_url(servers: TestServers) -> Iterator[str]:
+    """A database of this test's own with nothing in it."""
+    name = servers.create_database()
+    yield servers.database_url(name)
+    servers.drop_database(name)
+
+
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    """A database of this test's own with Halyard's schema in it."""
+    return empty_database_url
+
+
+@pytest.fixture
+def redis_url(servers: TestServers) -> str:
+    """The Valkey of this test process, emptied."""
+    servers.flush_redis()
+    return servers.redis_url
+
+
+@pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
+    """A client of the emptied Valkey; answers are bytes."""
+    async with redis.asyncio.from_url(redis_url) as client:
+        yield client

@@ -1,0 +1,97 @@
+"""The embedded PostgreSQL and Valkey for tests: one pair for each test process.
+
+They live on an event loop of their own, in a thread of their own, so that no test's loop ever
+meets theirs, and a test that blocks its loop does not stop them from being supervised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import redis.asyncio
+
+from server.embedded.supervisor import EmbeddedServers
+
+T = TypeVar("T")
+
+
+class TestServers:
+    """Fast, forgetful servers below ``folder``; a context manager for a whole test session."""
+
+    __test__ = False
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = count(1)
+        self._started: Future[EmbeddedServers] = Future()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="servers")
+
+    def __enter__(self) -> TestServers:
+        self._thread.start()
+        self._servers = self._started.result()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    async def _live(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            async with EmbeddedServers(self._folder, durable=False) as servers:
+                self._started.set_result(servers)
+                await self._stop.wait()
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the servers' loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    @property
+    def redis_url(self) -> str:
+        """Of the Valkey; shared by all tests of this process."""
+        return self._servers.redis_url
+
+    def create_database(self, template: str = "template1") -> str:
+        """A fresh database, copied from ``template``; returns its name."""
+        name = f"test_{next(self._numbers)}"
+        self._execute(f'create database "{name}" template "{template}"')
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        self._execute(f'drop database if exists "{name}" with (force)')
+
+    def database_url(self, name: str) -> str:
+        """The URL of a database by its name."""
+        return self._servers.postgres.url(name)
+
+    def flush_redis(self) -> None:
+        """Empty the Valkey."""
+        self.run(_flush(self.redis_url))
+
+    def _execute(self, statement: str) -> None:
+        self.run(_execute(self.database_url("postgres"), statement))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _flush(url: str) -> None:
+    async with redis.asyncio.from_url(url) as client:
+        await client.flushall()
