@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+import msgspec
+
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 """What ``json.loads`` yields."""
 
@@ -52,10 +54,14 @@ class Condition:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Condition) or type(self) is not type(other):
             return NotImplemented
-        return condition_to_json(self) == condition_to_json(other)
+        return self._encoded() == other._encoded()
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash(self._encoded())
+
+    def _encoded(self) -> bytes:
+        # As JSON, since Python takes 1, 1.0 and True for equal.
+        return msgspec.json.encode(condition_to_json(self), order="sorted")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({condition_to_json(self)!r})"

@@ -1,0 +1,219 @@
+"""The decision: ``(ruleset, flag, context, now) -> (value, variation, reason)``.
+
+This is the reference: it walks the tree of a flag as the specification tells it, and whatever is
+quicker must give the same answers. It is pure and total: it reads no clock, logs nothing, and
+always answers, with the caller's default where there is nothing better. What is malformed in one
+flag never shows in another, except that a prerequisite without a variation is not met.
+
+The order: unknown, disabled, expired, prerequisites, targets, rules, fallthrough.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from halyard_protocol.bucketing import bucket, bucketing_value, choose, shares
+from halyard_protocol.context import Context
+from halyard_protocol.instants import instant_ms
+from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH
+from halyard_protocol.matching import Inquiry, is_listed, matches
+from halyard_protocol.ruleset import (
+    Flag,
+    MalformedFlag,
+    Prerequisite,
+    Rollout,
+    Ruleset,
+    Serve,
+    Variation,
+)
+
+ReasonKind: TypeAlias = Literal[
+    "ERROR",
+    "DISABLED",
+    "EXPIRED",
+    "PREREQUISITE_FAILED",
+    "TARGET_MATCH",
+    "RULE_MATCH",
+    "FALLTHROUGH",
+]
+
+FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
+MALFORMED_FLAG = "MALFORMED_FLAG"
+
+
+class Reason(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Why a context got what it got."""
+
+    kind: ReasonKind
+    error_code: str | None = None
+    """With ``ERROR`` only."""
+    rule_id: str | None = None
+    rule_index: int | None = None
+    """The position among all rules of the flag, from 0; with ``RULE_MATCH`` only, like the id."""
+    prerequisite: str | None = None
+    """The first flag that was not as required."""
+    bucket: float | None = None
+    """The context's bucketing number, where a rollout decided."""
+    in_experiment: bool = False
+    message: str = ""
+    """For people, with ``ERROR`` only."""
+
+
+class Detail(msgspec.Struct, frozen=True, rename="camel"):
+    """An answer. ``variation`` is None where ``value`` is the caller's default."""
+
+    value: Any
+    variation: str | None
+    reason: Reason
+
+
+class _Malformed(Exception):
+    """The flag cannot be decided; ``str()`` says why."""
+
+
+class _Cycle(_Malformed):
+    """Prerequisites lead back to a flag, or too far: nothing above can be decided either."""
+
+
+class _Decision(msgspec.Struct, frozen=True):
+    """The key of a variation, or None where the flag is off and has no off variation."""
+
+    variation: str | None
+    reason: Reason
+
+
+_DISABLED = Reason("DISABLED")
+_EXPIRED = Reason("EXPIRED")
+_TARGET_MATCH = Reason("TARGET_MATCH")
+_FALLTHROUGH = Reason("FALLTHROUGH")
+
+
+def evaluate(
+    ruleset: Ruleset, flag_key: str, context: Context, default: Any, now_ms: int
+) -> Detail:
+    """Decide one flag for one context at one instant (``now_ms``, since the epoch)."""
+    flag = ruleset.flags.get(flag_key)
+    if flag is None:
+        return _error(default, FLAG_NOT_FOUND, f"the environment has no flag '{flag_key}'")
+    try:
+        variation, reason = _Evaluation(Inquiry(ruleset, context, now_ms)).decide(flag)
+    except _Malformed as malformed:
+        return _error(default, MALFORMED_FLAG, str(malformed))
+    if variation is None:
+        return Detail(default, None, reason)
+    return Detail(variation.value, variation.key, reason)
+
+
+def _error(default: Any, code: str, message: str) -> Detail:
+    return Detail(default, None, Reason("ERROR", error_code=code, message=message))
+
+
+class _Evaluation:
+    """Decides flags for one inquiry; each prerequisite once, however often it is named."""
+
+    __slots__ = ("inquiry", "underway", "yielded")
+
+    def __init__(self, inquiry: Inquiry) -> None:
+        self.inquiry = inquiry
+        self.underway: list[str] = []
+        """The flags being decided: the one asked for, then prerequisites."""
+        self.yielded: dict[str, str | None] = {}
+        """The variations of the prerequisites so far."""
+
+    def decide(self, flag: Flag | MalformedFlag) -> tuple[Variation | None, Reason]:
+        """Go through the order of evaluation. Raises :class:`_Malformed`."""
+        if isinstance(flag, MalformedFlag):
+            raise _Malformed(f"flag '{flag.key}' cannot be read: {flag.problem}")
+        if flag.key in self.underway:
+            raise _Cycle(f"flag '{flag.key}' is among its own prerequisites")
+        if len(self.underway) > MAX_PREREQUISITE_DEPTH:
+            raise _Cycle(f"prerequisites nest deeper than {MAX_PREREQUISITE_DEPTH}")
+        decision = self._decide(flag)
+        return _variation(flag, decision.variation), decision.reason
+
+    def _decide(self, flag: Flag) -> _Decision:
+        if not flag.enabled:
+            return _Decision(flag.off_variation, _DISABLED)
+        if self._is_past(flag.expires_at):
+            return _Decision(flag.off_variation, _EXPIRED)
+        unmet = self._unmet_prerequisite(flag)
+        if unmet is not None:
+            return _Decision(flag.off_variation, Reason("PREREQUISITE_FAILED", prerequisite=unmet))
+        return self._targeted(flag) or self._by_rule(flag) or self._fallen_through(flag)
+
+    def _is_past(self, expires_at: datetime | None) -> bool:
+        return expires_at is not None and instant_ms(expires_at) <= self.inquiry.now_ms
+
+    def _unmet_prerequisite(self, flag: Flag) -> str | None:
+        self.underway.append(flag.key)
+        for prerequisite in flag.prerequisites:
+            if not self._is_met(prerequisite):
+                self.underway.pop()
+                return prerequisite.flag
+        self.underway.pop()
+        return None
+
+    def _is_met(self, prerequisite: Prerequisite) -> bool:
+        flag = self.inquiry.ruleset.flags.get(prerequisite.flag)
+        if not isinstance(flag, Flag) or not flag.enabled or self._is_past(flag.expires_at):
+            return False
+        if flag.key not in self.yielded:
+            self.yielded[flag.key] = self._yield_of(flag)
+        return self.yielded[flag.key] in prerequisite.variations
+
+    def _yield_of(self, flag: Flag) -> str | None:
+        try:
+            variation, _ = self.decide(flag)
+        except _Cycle:
+            raise
+        except _Malformed:
+            return None
+        return None if variation is None else variation.key
+
+    def _targeted(self, flag: Flag) -> _Decision | None:
+        for target in flag.targets:
+            if not self._is_past(target.expires_at) and is_listed(target, self.inquiry):
+                return _Decision(target.variation, _TARGET_MATCH)
+        return None
+
+    def _by_rule(self, flag: Flag) -> _Decision | None:
+        for index, rule in enumerate(flag.rules):
+            if rule.enabled and matches(rule.when, self.inquiry):
+                reason = Reason("RULE_MATCH", rule_id=rule.id, rule_index=index)
+                return self._served(flag, rule.serve, reason)
+        return None
+
+    def _fallen_through(self, flag: Flag) -> _Decision:
+        return self._served(flag, flag.fallthrough, _FALLTHROUGH)
+
+    def _served(self, flag: Flag, serve: Serve, reason: Reason) -> _Decision:
+        match serve:
+            case Serve(variation=str(variation), rollout=None):
+                return _Decision(variation, reason)
+            case Serve(variation=None, rollout=Rollout() as rollout):
+                return self._rolled_out(flag, rollout, reason)
+        raise _Malformed(f"flag '{flag.key}' serves neither one variation nor one rollout")
+
+    def _rolled_out(self, flag: Flag, rollout: Rollout, reason: Reason) -> _Decision:
+        buckets = shares(rollout, self.inquiry.now_ms)
+        if not buckets:
+            raise _Malformed(f"flag '{flag.key}' has a rollout without either buckets or a ramp")
+        by = "key" if rollout.experiment is not None else rollout.by
+        value = bucketing_value(self.inquiry.attribute(rollout.kind, by))
+        number = 0.0 if value is None else bucket(flag.key, flag.salt, value, rollout.seed)
+        chosen = choose(buckets, number)
+        tracked = rollout.experiment is not None and value is not None and not chosen.untracked
+        reason = msgspec.structs.replace(reason, bucket=number, in_experiment=tracked)
+        return _Decision(chosen.variation, reason)
+
+
+def _variation(flag: Flag, key: str | None) -> Variation | None:
+    if key is None:
+        return None
+    for variation in flag.variations:
+        if variation.key == key:
+            return variation
+    raise _Malformed(f"flag '{flag.key}' has no variation '{key}'")
