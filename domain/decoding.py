@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ import msgspec
 from halyard_protocol.codec import convert
 
 from domain.asked import Asked
-from domain.errors import InvalidCommand, Problem
+from domain.errors import InvalidCommand, Problem, did_you_mean
 
 C = TypeVar("C", bound=Asked)
 
@@ -53,12 +52,6 @@ def _type(content: Mapping[str, Any], types: Mapping[str, type[C]]) -> type[C]:
     else:
         reason = f"no command is called {name!r}{did_you_mean(str(name), types)}"
     raise InvalidCommand(Problem("/type", reason))
-
-
-def did_you_mean(word: str, known: Mapping[str, object]) -> str:
-    """A hint to append to a message, or nothing."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _with_rule_ids(content: dict[str, Any]) -> dict[str, Any]:

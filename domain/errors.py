@@ -5,17 +5,20 @@ A refusal changes nothing. The tree, with the HTTP status that each branch becom
     Refusal
     ├── InvalidCommand          422  the command itself is wrong, whatever the state
     ├── UnknownEntity           404  it addresses what is not there
+    │   └── UnknownRule              a rule of a flag that is there
     ├── StaleRevision           412  the entity changed since the caller saw it
     └── Conflict                409  the command and the state do not go together
         ├── KeyTaken                 something of that kind has the key already
         ├── StillInUse               others rest on it; lists where
         ├── WouldCycle               prerequisites or segments would go round
         ├── Archived                 an archived flag is not changed, and nothing may rest on it
-        ├── AlreadyVoided            an event is voided once
         └── LimitReached             the bound on how many there may be
 """
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -37,6 +40,12 @@ class Use(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.by} ({self.part})"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint to append to a sentence, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 class Refusal(Exception):
@@ -61,14 +70,27 @@ class InvalidCommand(Refusal):
 class UnknownEntity(Refusal):
     """Nothing of that kind has that key here."""
 
-    def __init__(self, entity: Entity, hint: str = "") -> None:
+    def __init__(self, entity: Entity, known: Iterable[str] = ()) -> None:
         self.entity = entity
-        self.hint = hint
-        """What to do instead, or empty."""
+        self.known = tuple(known)
+        """The keys that there are, for a hint."""
         super().__init__(entity)
 
     def __str__(self) -> str:
-        return f"there is no {self.entity}{self.hint}"
+        if not self.entity.key:
+            return f"there is no such {self.entity.kind}"
+        return f"there is no {self.entity}{did_you_mean(self.entity.key, self.known)}"
+
+
+class UnknownRule(UnknownEntity):
+    """The flag is there, but has no rule of that id in that environment."""
+
+    def __init__(self, entity: Entity, rule: str, known: Iterable[str]) -> None:
+        super().__init__(entity, known)
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.entity} has no rule '{self.rule}'{did_you_mean(self.rule, self.known)}"
 
 
 class StaleRevision(Refusal):
@@ -139,17 +161,6 @@ class Archived(Conflict):
 
     def __str__(self) -> str:
         return f"flag '{self.flag}' is archived: restore it first"
-
-
-class AlreadyVoided(Conflict):
-    """The event at ``seq`` was voided before."""
-
-    def __init__(self, seq: int) -> None:
-        self.seq = seq
-        super().__init__(seq)
-
-    def __str__(self) -> str:
-        return f"the event at seq {self.seq} is voided already"
 
 
 class LimitReached(Conflict):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from halyard_protocol.codec import to_builtins
+from halyard_protocol.codec import encode
+from halyard_protocol.limits import MAX_ENVIRONMENT_ATTRIBUTES, MAX_NAME_LENGTH
 
 from domain import limits
 from domain.errors import InvalidCommand, Problem
@@ -65,7 +66,7 @@ def name(path: str, value: str) -> Problems:
         return (Problem(path, "a name is not empty"),)
     if not value.isprintable():
         return (Problem(path, "a name is one line of printable characters"),)
-    return text(path, value, limits.NAME_LENGTH)
+    return text(path, value, MAX_NAME_LENGTH)
 
 
 def tags(path: str, values: tuple[str, ...]) -> Problems:
@@ -83,10 +84,10 @@ def _each_tag(path: str, values: tuple[str, ...]) -> Iterable[Problem]:
 
 def attributes(path: str, values: dict[str, object]) -> Problems:
     """The attributes of an environment."""
-    size = len(repr(to_builtins(values)))
+    size = len(encode(values))
     return (
-        *at_most(path, len(values), limits.ATTRIBUTES, "attributes"),
-        *at_most(path, size, limits.ATTRIBUTES_BYTES, "characters"),
+        *at_most(path, len(values), MAX_ENVIRONMENT_ATTRIBUTES, "attributes"),
+        *at_most(path, size, limits.ATTRIBUTES_BYTES, "bytes of JSON"),
         *(
             Problem(f"{path}/{attribute}", "this name is taken: Halyard sets it")
             for attribute in ("key", "kind")

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar, TypeAlias, assert_never, get_args
 
 import msgspec
+from halyard_protocol.limits import MAX_NAME_LENGTH
 from msgspec.structs import replace
 
 from domain import limits, names
@@ -312,7 +313,7 @@ def _issue_token(state: SystemState, command: IssueToken) -> TokenIssued:
     refuse(
         names.opaque("/token", command.token),
         names.sha256("/sha256", command.sha256),
-        names.text("/name", command.name, limits.NAME_LENGTH),
+        names.text("/name", command.name, MAX_NAME_LENGTH),
     )
     _account(state, command.account)
     if command.token in state.tokens or command.sha256 in state.token_ids:

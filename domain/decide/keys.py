@@ -1,0 +1,74 @@
+"""Decisions on SDK keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from halyard_protocol.limits import MAX_NAME_LENGTH
+
+from domain import limits
+from domain.commands import IssueSdkKey, RevokeSdkKey
+from domain.errors import KeyTaken, LimitReached, Problem
+from domain.events import SdkKeyIssued, SdkKeyRevoked
+from domain.facts import Entity
+from domain.names import Problems, opaque, refuse, sha256, text
+from domain.state import ProjectState, SdkKey
+
+
+def issue(state: ProjectState, command: IssueSdkKey) -> SdkKeyIssued:
+    """One more key."""
+    environment = state.environments[command.environment]
+    refuse(
+        opaque("/key", command.key),
+        text("/name", command.name, MAX_NAME_LENGTH),
+        _secret(command, environment.id),
+    )
+    held = tuple(_keys_of(state, command.environment))
+    if any(_clash(key, command) for key in held):
+        raise KeyTaken(Entity("key", command.key, command.environment))
+    if sum(key.revoked_at is None for key in held) >= limits.SDK_KEYS:
+        raise LimitReached(f"keys in environment '{command.environment}'", limits.SDK_KEYS)
+    return SdkKeyIssued(
+        command.kind, command.name, command.sha256, command.client_key, comment=command.comment
+    )
+
+
+def _keys_of(state: ProjectState, environment: str) -> Iterator[SdkKey]:
+    return (key for key in state.keys.values() if key.environment == environment)
+
+
+def _clash(key: SdkKey, command: IssueSdkKey) -> bool:
+    if key.id == command.key:
+        return True
+    return (key.sha256, key.client_key) == (command.sha256, command.client_key)
+
+
+def _secret(command: IssueSdkKey, environment_id: str) -> Problems:
+    if command.kind == "server":
+        return _server_secret(command)
+    return _client_secret(command, f"{environment_id}-c-")
+
+
+def _server_secret(command: IssueSdkKey) -> Problems:
+    if command.client_key is not None:
+        return (Problem("/clientKey", "a server key is never stored in clear: give its sha256"),)
+    if command.sha256 is None:
+        return (Problem("/sha256", "missing: a server key is known by its SHA-256"),)
+    return sha256("/sha256", command.sha256)
+
+
+def _client_secret(command: IssueSdkKey, prefix: str) -> Problems:
+    if command.sha256 is not None:
+        return (Problem("/sha256", "a client key is public: give it in clear as clientKey"),)
+    if command.client_key is None:
+        return (Problem("/clientKey", "missing: a client key is stored in clear"),)
+    if not command.client_key.startswith(prefix) or command.client_key == prefix:
+        return (Problem("/clientKey", f"a client key of this environment begins with {prefix}"),)
+    return opaque("/clientKey", command.client_key)
+
+
+def revoke(state: ProjectState, command: RevokeSdkKey) -> SdkKeyRevoked | None:
+    """The end of one."""
+    if state.keys[command.key, command.environment].revoked_at is not None:
+        return None
+    return SdkKeyRevoked(comment=command.comment)

@@ -1,0 +1,73 @@
+"""Decisions on the project itself."""
+
+from __future__ import annotations
+
+from halyard_protocol.limits import MAX_NAME_LENGTH
+
+from domain import limits
+from domain.commands import (
+    CreateProject,
+    DeleteProject,
+    NewEnvironment,
+    RenameProject,
+    VoidEvent,
+)
+from domain.decide.environments import created
+from domain.errors import KeyTaken, Problem
+from domain.events import Event, EventVoided, ProjectCreated, ProjectDeleted, ProjectRenamed
+from domain.facts import Entity, Fact, environment_entity
+from domain.names import Problems, at_most, distinct, name, place_key, refuse, text
+from domain.state import ProjectState
+
+
+def create(state: ProjectState, command: CreateProject) -> tuple[Fact[Event], ...]:
+    """The project, then each of its environments."""
+    entity = Entity("project", command.project)
+    if state.project is not None:
+        raise KeyTaken(entity)
+    _check(command)
+    event = ProjectCreated(command.name or command.project, comment=command.comment)
+    environments = (_begin(state, new, command.comment) for new in command.environments)
+    return (Fact(event, entity, state.revision(entity) + 1), *environments)
+
+
+def _check(command: CreateProject) -> None:
+    news = command.environments
+    refuse(
+        place_key("/project", command.project, limits.PLACE_KEY_LENGTH),
+        name("/name", command.name or command.project),
+        at_most("/environments", len(news), limits.ENVIRONMENTS, "environments"),
+        distinct("/environments", (new.environment for new in news), "environment"),
+        distinct("/environments", (new.id for new in news), "id"),
+    )
+
+
+def _begin(state: ProjectState, new: NewEnvironment, comment: str) -> Fact[Event]:
+    entity = environment_entity(new.environment)
+    return Fact(created(new, comment), entity, state.revision(entity) + 1)
+
+
+def rename(state: ProjectState, command: RenameProject) -> ProjectRenamed | None:
+    """Another name."""
+    refuse(name("/name", command.name))
+    if state.project is not None and state.project.name == command.name:
+        return None
+    return ProjectRenamed(command.name, comment=command.comment)
+
+
+def delete(_: ProjectState, command: DeleteProject) -> ProjectDeleted:
+    """The end of it."""
+    return ProjectDeleted(comment=command.comment)
+
+
+def void(state: ProjectState, command: VoidEvent) -> EventVoided | None:
+    """Pass over an event. That none can apply it is for the caller to know."""
+    refuse(_seq(command.seq), name("/reason", command.reason[:MAX_NAME_LENGTH]))
+    refuse(text("/reason", command.reason, limits.COMMENT_LENGTH))
+    if command.seq in state.voided:
+        return None
+    return EventVoided(command.seq, command.reason, comment=command.comment)
+
+
+def _seq(seq: int) -> Problems:
+    return () if seq >= 1 else (Problem("/seq", "the seq of an event is 1 or greater"),)
