@@ -150,7 +150,7 @@ def is_in_segment(key: str, inquiry: Inquiry) -> bool:
     if known is not None:
         return known
     segment = inquiry.ruleset.segments.get(key)
-    if segment is None or len(inquiry.segments_underway) >= MAX_SEGMENT_DEPTH:
+    if segment is None or len(inquiry.segments_underway) > MAX_SEGMENT_DEPTH:
         return False
     if key in inquiry.segments_underway:
         raise _Cycle(key)
