@@ -1,1 +1,25 @@
-"""Placeholder."""
+"""The event log on PostgreSQL: appending, reading, following.
+
+The package stores bytes in order and gives them back. It must never look into an event's body,
+decide whether something may happen, or offer a way to write an event other than
+:meth:`~eventstore.store.EventStore.append`.
+
+Rooms:
+    log          what stands in a log, and what is asked of and answered by an append
+    store        :class:`~eventstore.store.EventStore`, all reads and writes
+    appending    a batch as the arguments of one call, and the rows of its answer
+    searching    events by entity, actor, type, time and seq
+    follow       which logs have grown: wake-ups, with a poll as the net
+    chain        the hash chain, byte for byte, and its verification
+    snapshots    stored folds, so that reading starts near the end
+    accounts     personal data of operators, which no event may hold
+    pool         connections, and whether they lead to the history that was known
+    migrate      the schema, forward only
+    errors       what asyncpg raises, translated once
+
+Invariants (each with a test):
+    A reader sees a dense prefix of a log: 1, 2, 3, up to some seq.
+    Numbering order is commit order is order of time; no two events of a log share an instant.
+    A command is recorded in the transaction that appends its events, once.
+    An event is never changed or removed; what was changed past the database's refusal is detected.
+"""

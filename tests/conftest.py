@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 import redis.asyncio
 
+from eventstore.migrate import migrate
 from tests.support.servers import TestServers
 
 
@@ -25,10 +27,20 @@ def empty_database_url(servers: TestServers) -> Iterator[str]:
     servers.drop_database(name)
 
 
+@pytest.fixture(scope="session")
+def migrated_template(servers: TestServers) -> str:
+    """The name of a database with Halyard's schema in it, to be copied."""
+    name = servers.create_database()
+    servers.run(_migrate(servers.database_url(name)))
+    return name
+
+
 @pytest.fixture
-def database_url(empty_database_url: str) -> str:
+def database_url(servers: TestServers, migrated_template: str) -> Iterator[str]:
     """A database of this test's own with Halyard's schema in it."""
-    return empty_database_url
+    name = servers.create_database(migrated_template)
+    yield servers.database_url(name)
+    servers.drop_database(name)
 
 
 @pytest.fixture
@@ -43,3 +55,11 @@ async def redis_client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
     """A client of the emptied Valkey; answers are bytes."""
     async with redis.asyncio.from_url(redis_url) as client:
         yield client
+
+
+async def _migrate(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await migrate(connection)
+    finally:
+        await connection.close()

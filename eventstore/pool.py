@@ -1,0 +1,66 @@
+"""Connections to PostgreSQL, and whether they lead to the history that was known."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from eventstore.errors import translating
+from eventstore.statements import statement
+
+_SERVER_SETTINGS = {
+    "timezone": "UTC",
+    # Statements are short; compiling one would cost more than running it.
+    "jit": "off",
+    # A transaction that a dead task left open would hold a log's head.
+    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "10s",
+}
+
+
+@asynccontextmanager
+async def create_pool(
+    database_url: str,
+    *,
+    min_size: int = 1,
+    max_size: int = 10,
+    application_name: str = "halyard",
+    connect_timeout_s: float = 10.0,
+    command_timeout_s: float = 30.0,
+) -> AsyncIterator[asyncpg.Pool]:
+    """A pool of connections to a migrated primary, closed at the end of the block.
+
+    Every new connection compares the cluster behind it with the one that wrote the history, see
+    :func:`check_cluster_identity`. Raises :class:`~eventstore.errors.StoreError`.
+    """
+    with translating:
+        pool = await asyncpg.create_pool(
+            database_url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=connect_timeout_s,
+            command_timeout=command_timeout_s,
+            target_session_attrs="read-write",
+            server_settings={**_SERVER_SETTINGS, "application_name": application_name},
+            init=check_cluster_identity,
+            reset=_keep_session,
+        )
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def check_cluster_identity(connection: asyncpg.Connection) -> bool:
+    """Change every epoch if another cluster or timeline answers than the one last seen.
+
+    True where that happened. Cheap where it did not: one read.
+    """
+    with translating:
+        return bool(await connection.fetchval(statement("check_cluster_identity")))
+
+
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """Nothing of ours outlives a transaction, so a reset would be a round trip for nothing."""

@@ -1,0 +1,109 @@
+-- Every statement of the event store, under the name of its intention.
+
+-- name: append
+SELECT * FROM append_events(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+    $22
+);
+
+-- name: lock_head
+SELECT log_id, epoch, last_seq, last_hash, last_at FROM locked_head($1);
+
+-- name: head
+SELECT log_id, epoch, last_seq, last_hash, last_at FROM log_head WHERE log_id = $1;
+
+-- name: heads
+SELECT log_id, epoch, last_seq, last_hash, last_at FROM log_head ORDER BY log_id;
+
+-- name: positions
+SELECT log_id, epoch, last_seq FROM log_head;
+
+-- name: read
+SELECT * FROM event WHERE log_id = $1 AND seq > $2 ORDER BY seq LIMIT $3;
+
+-- name: read_upto
+SELECT * FROM event WHERE log_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4;
+
+-- name: newest_of_log
+-- The head and the newest event in one snapshot: they differ only where the log was tampered with.
+SELECT last_seq, last_hash, (
+    SELECT seq FROM event WHERE event.log_id = log_head.log_id ORDER BY seq DESC LIMIT 1
+) AS newest_seq
+FROM log_head WHERE log_id = $1;
+
+-- name: seq_at
+SELECT seq FROM event WHERE log_id = $1 AND recorded_at <= $2 ORDER BY recorded_at DESC LIMIT 1;
+
+-- name: recorded
+SELECT already.actor_id, already.idempotency_key, already.request_hash, already.outcome,
+    already.last_seq
+FROM unnest($2::text[], $3::text[]) AS wanted (actor_id, idempotency_key)
+CROSS JOIN LATERAL (
+    SELECT * FROM command
+    WHERE log_id = $1
+        AND actor_id = wanted.actor_id AND idempotency_key = wanted.idempotency_key
+    LIMIT 1
+) AS already;
+
+-- name: bump_epoch
+UPDATE log_head SET epoch = bumped_epoch(epoch) WHERE log_id = $1 RETURNING epoch;
+
+-- name: bump_all_epochs
+-- The installation's row is locked first, so that two of these never wait for each other in a ring.
+WITH turn AS MATERIALIZED (SELECT FROM installation FOR UPDATE)
+UPDATE log_head SET epoch = bumped_epoch(epoch) FROM turn;
+
+-- name: check_cluster_identity
+SELECT check_cluster_identity();
+
+-- name: next_content
+INSERT INTO ruleset_content AS stored VALUES ($1, $2, greatest(1, $3::bigint))
+ON CONFLICT (log_id, environment)
+    DO UPDATE SET content = greatest(stored.content + 1, excluded.content)
+RETURNING content;
+
+-- name: save_snapshot
+-- Only of a state that lies on this log: the chain's hash at its seq must be the one it was folded to.
+INSERT INTO snapshot (log_id, fold, fold_version, seq, hash, digest, state)
+SELECT $1, $2, $3, $4, $5, $6, $7
+WHERE EXISTS (SELECT FROM event WHERE log_id = $1 AND seq = $4 AND hash = $5)
+ON CONFLICT DO NOTHING;
+
+-- name: thin_snapshots
+-- Keeps the newest few ($4), and of the older ones the first of each span of $5 events.
+DELETE FROM snapshot AS old
+WHERE old.log_id = $1 AND old.fold = $2 AND old.fold_version = $3
+    AND old.seq < (
+        SELECT min(newest.seq) FROM (
+            SELECT seq FROM snapshot
+            WHERE log_id = $1 AND fold = $2 AND fold_version = $3 ORDER BY seq DESC LIMIT $4
+        ) AS newest
+    )
+    AND EXISTS (
+        SELECT FROM snapshot AS earlier
+        WHERE earlier.log_id = $1 AND earlier.fold = $2 AND earlier.fold_version = $3
+            AND earlier.seq < old.seq AND earlier.seq / $5 = old.seq / $5
+    );
+
+-- name: load_snapshot
+SELECT stored.seq, stored.hash, stored.digest, stored.state
+FROM snapshot AS stored
+WHERE stored.log_id = $1 AND stored.fold = $2 AND stored.fold_version = $3 AND stored.seq <= $4
+    AND EXISTS (
+        SELECT FROM event AS at
+        WHERE at.log_id = stored.log_id AND at.seq = stored.seq AND at.hash = stored.hash
+    )
+ORDER BY stored.seq DESC LIMIT 1;
+
+-- name: insert_account
+INSERT INTO account (account_id, email, name, password_hash) VALUES ($1, $2, $3, $4);
+
+-- name: account_by_id
+SELECT account_id, email, name, password_hash, created_at FROM account WHERE account_id = $1;
+
+-- name: account_by_email
+SELECT account_id, email, name, password_hash, created_at FROM account
+WHERE lower(email) = lower($1);
+
+-- name: set_password_hash
+UPDATE account SET password_hash = $2 WHERE account_id = $1 RETURNING account_id;
