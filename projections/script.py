@@ -1,0 +1,42 @@
+"""Running Lua in Redis by its digest, on a single server and on a cluster alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import NoScriptError
+
+RedisClient: TypeAlias = Redis | RedisCluster
+"""Must answer in bytes (``decode_responses`` off)."""
+
+Argument: TypeAlias = bytes | str | int
+
+_FOLDER = Path(__file__).parent / "scripts"
+
+
+class Script:
+    """One Lua script. It touches only keys of one hash tag, named or built from the first key."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(
+        self, redis: RedisClient, keys: Sequence[str], arguments: Sequence[Argument] = ()
+    ) -> Any:
+        """Run it, teaching it to a server that does not know it. Raises redis-py's errors."""
+        try:
+            return await redis.evalsha(self.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await redis.eval(self.source, len(keys), *keys, *arguments)
+
+
+@cache
+def script(name: str) -> Script:
+    """The script of this name in ``scripts/``."""
+    return Script((_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))

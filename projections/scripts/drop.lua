@@ -1,0 +1,6 @@
+-- Drop a generation, unless it is the active one.
+-- KEYS: 1 the pointer, 2 meta, 3 documents, 4 index. ARGV: 1 generation
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return 0
+end
+return redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
