@@ -15,7 +15,6 @@ class Asked(
     kw_only=True,
     rename="camel",
     omit_defaults=True,
-    forbid_unknown_fields=True,
     tag=True,
     tag_field="type",
 ):

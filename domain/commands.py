@@ -37,7 +37,7 @@ from domain.facts import Entity
 # -- the project ---------------------------------------------------------------------------------
 
 
-class NewEnvironment(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class NewEnvironment(msgspec.Struct, frozen=True, rename="camel"):
     """An environment of a new project. ``id`` is filled in where left out."""
 
     environment: str

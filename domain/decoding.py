@@ -8,11 +8,15 @@ from typing import Any, TypeVar
 
 import msgspec
 from halyard_protocol.codec import convert
+from halyard_protocol.problems import Problem, hint
+from halyard_protocol.strict import unknown_fields
 
 from domain.asked import Asked
-from domain.errors import InvalidCommand, Problem, did_you_mean
+from domain.errors import InvalidCommand
 
 C = TypeVar("C", bound=Asked)
+
+_UNKNOWN_FIELD = "unknown field: remove it, or correct its name"
 
 
 def decode(source: bytes | dict[str, Any], types: Mapping[str, type[C]]) -> C:
@@ -21,7 +25,7 @@ def decode(source: bytes | dict[str, Any], types: Mapping[str, type[C]]) -> C:
     of = _type(content, types)
     if of.rule_ids_may_be_left_out:
         content = _with_rule_ids(content)
-    problems: tuple[Problem, ...] = ()
+    problems = tuple(Problem(path, _UNKNOWN_FIELD) for path in unknown_fields(content, of))
     try:
         command = convert(content, of)
     except msgspec.ValidationError as error:
@@ -50,7 +54,7 @@ def _type(content: Mapping[str, Any], types: Mapping[str, type[C]]) -> type[C]:
     if name is None:
         reason = 'missing: name the command, for example "EnableFlag"'
     else:
-        reason = f"no command is called {name!r}{did_you_mean(str(name), types)}"
+        reason = f"no command is called {name!r}{hint(str(name), types)}"
     raise InvalidCommand(Problem("/type", reason))
 
 

@@ -17,19 +17,12 @@ A refusal changes nothing. The tree, with the HTTP status that each branch becom
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 import msgspec
+from halyard_protocol.problems import Problem, hint
 
 from domain.facts import Entity
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """One fault of a command: a JSON pointer to the field, and what is wrong there."""
-
-    path: str
-    reason: str
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -40,12 +33,6 @@ class Use(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.by} ({self.part})"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint to append to a sentence, or nothing."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 class Refusal(Exception):
@@ -79,7 +66,7 @@ class UnknownEntity(Refusal):
     def __str__(self) -> str:
         if not self.entity.key:
             return f"there is no such {self.entity.kind}"
-        return f"there is no {self.entity}{did_you_mean(self.entity.key, self.known)}"
+        return f"there is no {self.entity}{hint(self.entity.key, self.known)}"
 
 
 class UnknownRule(UnknownEntity):
@@ -90,7 +77,7 @@ class UnknownRule(UnknownEntity):
         self.rule = rule
 
     def __str__(self) -> str:
-        return f"{self.entity} has no rule '{self.rule}'{did_you_mean(self.rule, self.known)}"
+        return f"{self.entity} has no rule '{self.rule}'{hint(self.rule, self.known)}"
 
 
 class StaleRevision(Refusal):

@@ -1,121 +1,105 @@
-"""What keys, ids and texts may look like. Each check answers with problems, or with nothing."""
+"""What the domain's own keys, ids and texts may look like, beside the protocol's checks.
+
+Each check takes the JSON pointer of what it looks at, and answers with problems or with nothing;
+:func:`refuse` makes a refusal of them.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from halyard_protocol.codec import encode
 from halyard_protocol.limits import MAX_ENVIRONMENT_ATTRIBUTES, MAX_NAME_LENGTH
+from halyard_protocol.problems import (
+    KEY_PATTERN,
+    Problem,
+    Problems,
+    count_problems,
+    repeat_problems,
+    text_problems,
+)
 
 from domain import limits
-from domain.errors import InvalidCommand, Problem
+from domain.errors import InvalidCommand
 
 _PLACE_KEY = re.compile(r"[a-z0-9][a-z0-9-]*")
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ENVIRONMENT_ID = re.compile(r"[a-z0-9]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-Problems = tuple[Problem, ...]
-
-
-def place_key(path: str, key: str, limit: int) -> Problems:
-    """The key of a project or an environment: it stands in addresses and in SQL."""
-    if not _PLACE_KEY.fullmatch(key):
-        return (Problem(path, "a key is of a-z, 0-9 and '-', and begins with none of '-'"),)
-    return at_most(path, len(key), limit, "characters")
+_KEPT_ATTRIBUTES = ("key", "kind")
+"""Attributes of the context kind ``environment`` that are not anybody's to set."""
 
 
-def key(path: str, value: str, limit: int) -> Problems:
-    """The key of a flag or a segment."""
-    if not _KEY.fullmatch(value):
-        reason = "a key is of letters, digits, '.', '_' and '-', and begins with a letter or digit"
-        return (Problem(path, reason),)
-    return at_most(path, len(value), limit, "characters")
-
-
-def opaque(path: str, value: str) -> Problems:
-    """An id or a salt that nobody reads."""
-    if not _KEY.fullmatch(value):
-        return (Problem(path, "an id is of letters, digits, '.', '_' and '-', and not empty"),)
-    return at_most(path, len(value), limits.ID_LENGTH, "characters")
-
-
-def environment_id(path: str, value: str) -> Problems:
-    """An environment's id: SDK keys begin with it."""
-    if _ENVIRONMENT_ID.fullmatch(value):
-        return ()
-    return (Problem(path, "an environment's id is of exactly 12 characters a-z and 0-9"),)
-
-
-def sha256(path: str, value: str) -> Problems:
-    """A SHA-256."""
-    if _SHA256.fullmatch(value):
-        return ()
-    return (Problem(path, "a SHA-256 is of 64 hexadecimal digits in lower case"),)
-
-
-def text(path: str, value: str, limit: int) -> Problems:
-    """Words for people; may be empty."""
-    return at_most(path, len(value), limit, "characters")
-
-
-def name(path: str, value: str) -> Problems:
-    """A name for people, in one line; never empty."""
-    if not value.strip():
-        return (Problem(path, "a name is not empty"),)
-    if not value.isprintable():
-        return (Problem(path, "a name is one line of printable characters"),)
-    return text(path, value, MAX_NAME_LENGTH)
-
-
-def tags(path: str, values: tuple[str, ...]) -> Problems:
-    """The tags of a flag: short, different from each other."""
-    many = at_most(path, len(values), limits.TAGS, "tags")
-    return many or (*distinct(path, values, "tag"), *_each_tag(path, values))
-
-
-def _each_tag(path: str, values: tuple[str, ...]) -> Iterable[Problem]:
-    for index, value in enumerate(values):
-        if not value.strip() or not value.isprintable():
-            yield Problem(f"{path}/{index}", "a tag is one line and not empty")
-        yield from text(f"{path}/{index}", value, limits.TAG_LENGTH)
-
-
-def attributes(path: str, values: dict[str, object]) -> Problems:
-    """The attributes of an environment."""
-    size = len(encode(values))
-    return (
-        *at_most(path, len(values), MAX_ENVIRONMENT_ATTRIBUTES, "attributes"),
-        *at_most(path, size, limits.ATTRIBUTES_BYTES, "bytes of JSON"),
-        *(
-            Problem(f"{path}/{attribute}", "this name is taken: Halyard sets it")
-            for attribute in ("key", "kind")
-            if attribute in values
-        ),
-    )
-
-
-def at_most(path: str, count: int, limit: int, what: str) -> Problems:
-    """Not more than ``limit`` of something."""
-    if count <= limit:
-        return ()
-    return (Problem(path, f"at most {limit} {what}, not {count}"),)
-
-
-def distinct(path: str, values: Iterable[str], what: str) -> Problems:
-    """No value twice."""
-    seen: set[str] = set()
-    problems = []
-    for index, value in enumerate(values):
-        if value in seen:
-            problems.append(Problem(f"{path}/{index}", f"{what} '{value}' is there twice"))
-        seen.add(value)
-    return tuple(problems)
-
-
-def refuse(*checks: Problems) -> None:
+def refuse(*checks: Iterable[Problem]) -> None:
     """Raise :class:`~domain.errors.InvalidCommand` where any check found a problem."""
     problems = tuple(problem for check in checks for problem in check)
     if problems:
         raise InvalidCommand(*problems)
+
+
+def place_key_problems(path: str, key: str) -> Problems:
+    """The key of a project or an environment: it stands in addresses."""
+    if not _PLACE_KEY.fullmatch(key):
+        reason = f"'{key}' is no key: use a-z, 0-9 and '-', beginning with a letter or a digit"
+        yield Problem(path, reason)
+    yield from text_problems(path, key, limits.PLACE_KEY_LENGTH)
+
+
+def id_problems(path: str, value: str) -> Problems:
+    """An id or a salt that nobody reads."""
+    if not KEY_PATTERN.fullmatch(value):
+        yield Problem(path, "an id is of letters, digits, '.', '_' and '-', and not empty")
+    yield from text_problems(path, value, limits.ID_LENGTH)
+
+
+def environment_id_problems(path: str, value: str) -> Problems:
+    """An environment's id: SDK keys begin with it."""
+    if not _ENVIRONMENT_ID.fullmatch(value):
+        yield Problem(path, "an environment's id is of exactly 12 characters a-z and 0-9")
+
+
+def sha256_problems(path: str, value: str) -> Problems:
+    """A SHA-256."""
+    if not _SHA256.fullmatch(value):
+        yield Problem(path, "a SHA-256 is of 64 hexadecimal digits in lower case")
+
+
+def name_problems(path: str, value: str) -> Problems:
+    """A name for people: one line, never empty."""
+    yield from _line_problems(path, value, "a name")
+    yield from text_problems(path, value, MAX_NAME_LENGTH)
+
+
+def _line_problems(path: str, value: str, what: str) -> Problems:
+    if not value.strip():
+        yield Problem(path, f"{what} is not empty")
+    elif not value.isprintable():
+        yield Problem(path, f"{what} is one line of printable characters")
+
+
+def reason_problems(path: str, value: str) -> Problems:
+    """Why something was done; never empty."""
+    if not value.strip():
+        yield Problem(path, "say why")
+    yield from text_problems(path, value, limits.COMMENT_LENGTH)
+
+
+def tag_problems(path: str, tags: tuple[str, ...]) -> Problems:
+    """The tags of a flag: short, and different from each other."""
+    yield from count_problems(path, tags, limits.TAGS, "tags")
+    yield from repeat_problems(path, tags, "tag")
+    for index, tag in enumerate(tags):
+        yield from _line_problems(f"{path}/{index}", tag, "a tag")
+        yield from text_problems(f"{path}/{index}", tag, limits.TAG_LENGTH)
+
+
+def attributes_problems(path: str, attributes: dict[str, Any]) -> Problems:
+    """The attributes of an environment."""
+    yield from count_problems(path, tuple(attributes), MAX_ENVIRONMENT_ATTRIBUTES, "attributes")
+    size = len(encode(attributes))
+    if size > limits.ATTRIBUTES_BYTES:
+        yield Problem(path, f"at most {limits.ATTRIBUTES_BYTES} bytes of JSON, not {size}")
+    for kept in _KEPT_ATTRIBUTES:
+        if kept in attributes:
+            yield Problem(f"{path}/{kept}", "this attribute is the server's to set: remove it")

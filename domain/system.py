@@ -13,16 +13,17 @@ from typing import Any, ClassVar, TypeAlias, assert_never, get_args
 
 import msgspec
 from halyard_protocol.limits import MAX_NAME_LENGTH
+from halyard_protocol.problems import text_problems
 from msgspec.structs import replace
 
-from domain import limits, names
+from domain import limits
 from domain.asked import Asked
 from domain.decoding import decode
 from domain.errors import KeyTaken, StaleRevision, UnknownEntity
 from domain.events import Stored
 from domain.evolve import CannotFold
 from domain.facts import Entity, Fact, Issuer
-from domain.names import refuse
+from domain.names import id_problems, name_problems, refuse, sha256_problems
 from domain.state import UNMARKED, Mark
 from domain.tables import Table
 
@@ -260,8 +261,8 @@ def decide_system(
     entity = command.addressed(SYSTEM_LOG)
     _expect_revision(state, entity, command)
     refuse(
-        names.text("/comment", command.comment, limits.COMMENT_LENGTH),
-        names.opaque("/by", by.actor_id),
+        text_problems("/comment", command.comment, limits.COMMENT_LENGTH),
+        id_problems("/by", by.actor_id),
     )
     event = _event(state, command)
     return () if event is None else (Fact(event, entity, state.revision(entity) + 1),)
@@ -288,7 +289,7 @@ def _event(state: SystemState, command: SystemCommand) -> SystemEvent | None:
                 raise UnknownEntity(command.addressed(SYSTEM_LOG))
             return None if token.revoked_at else TokenRevoked(comment=command.comment)
         case ChangeSettings():
-            refuse(names.name("/name", command.name))
+            refuse(name_problems("/name", command.name))
             same = command.name == state.settings.name
             return None if same else SettingsChanged(command.name, comment=command.comment)
         case _:
@@ -303,7 +304,7 @@ def _account(state: SystemState, account_id: str) -> Account:
 
 
 def _create_account(state: SystemState, command: CreateAccount) -> AccountCreated:
-    refuse(names.opaque("/account", command.account), names.opaque("/role", command.role))
+    refuse(id_problems("/account", command.account), id_problems("/role", command.role))
     if command.account in state.accounts:
         raise KeyTaken(Entity("account", command.account))
     return AccountCreated(command.role, comment=command.comment)
@@ -311,9 +312,9 @@ def _create_account(state: SystemState, command: CreateAccount) -> AccountCreate
 
 def _issue_token(state: SystemState, command: IssueToken) -> TokenIssued:
     refuse(
-        names.opaque("/token", command.token),
-        names.sha256("/sha256", command.sha256),
-        names.text("/name", command.name, MAX_NAME_LENGTH),
+        id_problems("/token", command.token),
+        sha256_problems("/sha256", command.sha256),
+        text_problems("/name", command.name, MAX_NAME_LENGTH),
     )
     _account(state, command.account)
     if command.token in state.tokens or command.sha256 in state.token_ids:

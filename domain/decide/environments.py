@@ -23,7 +23,13 @@ from domain.events import (
     EnvironmentUnprotected,
 )
 from domain.facts import environment_entity
-from domain.names import attributes, environment_id, name, place_key, refuse
+from domain.names import (
+    attributes_problems,
+    environment_id_problems,
+    name_problems,
+    place_key_problems,
+    refuse,
+)
 from domain.state import ProjectState
 
 
@@ -31,10 +37,10 @@ def created(new: NewEnvironment | CreateEnvironment, comment: str) -> Environmen
     """The beginning of an environment, whether with its project or later."""
     shown = new.name or new.environment
     refuse(
-        place_key("/environment", new.environment, limits.PLACE_KEY_LENGTH),
-        environment_id("/id", new.id),
-        name("/name", shown),
-        attributes("/attributes", new.attributes),
+        place_key_problems("/environment", new.environment),
+        environment_id_problems("/id", new.id),
+        name_problems("/name", shown),
+        attributes_problems("/attributes", new.attributes),
     )
     return EnvironmentCreated(new.id, shown, new.protected, new.attributes, comment=comment)
 
@@ -52,7 +58,7 @@ def create(state: ProjectState, command: CreateEnvironment) -> EnvironmentCreate
 
 def rename(state: ProjectState, command: RenameEnvironment) -> EnvironmentRenamed | None:
     """Another name."""
-    refuse(name("/name", command.name))
+    refuse(name_problems("/name", command.name))
     if state.environments[command.environment].name == command.name:
         return None
     return EnvironmentRenamed(command.name, comment=command.comment)
@@ -62,7 +68,7 @@ def set_attributes(
     state: ProjectState, command: SetEnvironmentAttributes
 ) -> EnvironmentAttributesSet | None:
     """Other attributes."""
-    refuse(attributes("/attributes", command.attributes))
+    refuse(attributes_problems("/attributes", command.attributes))
     if same(state.environments[command.environment].attributes, command.attributes):
         return None
     return EnvironmentAttributesSet(command.attributes, comment=command.comment)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from halyard_protocol.limits import MAX_DESCRIPTION_LENGTH, MAX_KEY_LENGTH
+from halyard_protocol.limits import MAX_DESCRIPTION_LENGTH
+from halyard_protocol.problems import Problems, key_problems, text_problems
 from halyard_protocol.ruleset import Serve, Variation
+from halyard_protocol.validation import off_variation_problems, serve_problems, variation_problems
 from msgspec import UNSET
 
 from domain import limits
@@ -20,9 +22,8 @@ from domain.commands import (
     RestoreFlag,
     TagFlag,
 )
-from domain.decide.content import serve_problems, variation_problems
 from domain.decide.standing import require_room, same
-from domain.errors import Archived, KeyTaken, Problem, StillInUse
+from domain.errors import Archived, KeyTaken, StillInUse
 from domain.events import (
     FlagArchived,
     FlagClientSideExposed,
@@ -37,7 +38,7 @@ from domain.events import (
     VariationsChanged,
 )
 from domain.facts import Entity
-from domain.names import Problems, key, name, opaque, refuse, tags, text
+from domain.names import id_problems, name_problems, refuse, tag_problems
 from domain.references import prerequisite_uses, variation_uses
 from domain.state import ProjectState
 
@@ -47,7 +48,7 @@ ON_OFF = (Variation("on", True), Variation("off", False))
 
 def create(state: ProjectState, command: CreateFlag) -> FlagCreated:
     """One more flag, disabled everywhere."""
-    refuse(_described(command))
+    refuse(_description_problems(command))
     variations = command.variations or (ON_OFF if command.flag_type == "boolean" else ())
     refuse(variation_problems("/variations", command.flag_type, variations))
     off = variations[-1].key if command.off_variation is UNSET else command.off_variation
@@ -71,30 +72,26 @@ def create(state: ProjectState, command: CreateFlag) -> FlagCreated:
     )
 
 
-def _described(command: CreateFlag) -> Problems:
-    return (
-        *key("/flag", command.flag, MAX_KEY_LENGTH),
-        *name("/name", command.name or command.flag),
-        *text("/description", command.description, MAX_DESCRIPTION_LENGTH),
-        *tags("/tags", command.tags),
-        *text("/maintainer", command.maintainer or "", limits.ID_LENGTH),
-        *opaque("/salt", command.salt),
-    )
+def _description_problems(command: CreateFlag) -> Problems:
+    yield from key_problems("/flag", command.flag)
+    yield from name_problems("/name", command.name or command.flag)
+    yield from text_problems("/description", command.description, MAX_DESCRIPTION_LENGTH)
+    yield from tag_problems("/tags", command.tags)
+    yield from text_problems("/maintainer", command.maintainer or "", limits.ID_LENGTH)
+    yield from id_problems("/salt", command.salt)
 
 
 def _default_problems(
     variations: tuple[Variation, ...], off: str | None, fallthrough: Serve
 ) -> Problems:
-    keys = frozenset(variation.key for variation in variations)
-    known = serve_problems("/fallthrough", fallthrough, keys)
-    if off is None or off in keys:
-        return known
-    return (Problem("/offVariation", f"there is no variation '{off}' among these"), *known)
+    keys = tuple(variation.key for variation in variations)
+    yield from off_variation_problems("/offVariation", off, keys)
+    yield from serve_problems("/fallthrough", fallthrough, keys)
 
 
 def rename(state: ProjectState, command: RenameFlag) -> FlagRenamed | None:
     """Another name."""
-    refuse(name("/name", command.name))
+    refuse(name_problems("/name", command.name))
     if state.flags[command.flag].name == command.name:
         return None
     return FlagRenamed(command.name, comment=command.comment)
@@ -102,7 +99,7 @@ def rename(state: ProjectState, command: RenameFlag) -> FlagRenamed | None:
 
 def describe(state: ProjectState, command: DescribeFlag) -> FlagDescribed | None:
     """Another description."""
-    refuse(text("/description", command.description, MAX_DESCRIPTION_LENGTH))
+    refuse(text_problems("/description", command.description, MAX_DESCRIPTION_LENGTH))
     if state.flags[command.flag].description == command.description:
         return None
     return FlagDescribed(command.description, comment=command.comment)
@@ -110,7 +107,7 @@ def describe(state: ProjectState, command: DescribeFlag) -> FlagDescribed | None
 
 def tag(state: ProjectState, command: TagFlag) -> FlagTagged | None:
     """Other tags."""
-    refuse(tags("/tags", command.tags))
+    refuse(tag_problems("/tags", command.tags))
     if state.flags[command.flag].tags == command.tags:
         return None
     return FlagTagged(command.tags, comment=command.comment)
@@ -118,7 +115,7 @@ def tag(state: ProjectState, command: TagFlag) -> FlagTagged | None:
 
 def assign(state: ProjectState, command: AssignMaintainer) -> FlagMaintainerAssigned | None:
     """Another maintainer, or none."""
-    refuse(text("/maintainer", command.maintainer, limits.ID_LENGTH))
+    refuse(text_problems("/maintainer", command.maintainer, limits.ID_LENGTH))
     if state.flags[command.flag].maintainer == command.maintainer:
         return None
     return FlagMaintainerAssigned(command.maintainer, comment=command.comment)

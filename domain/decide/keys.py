@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from halyard_protocol.limits import MAX_NAME_LENGTH
+from halyard_protocol.problems import Problem, Problems, text_problems
 
 from domain import limits
 from domain.commands import IssueSdkKey, RevokeSdkKey
-from domain.errors import KeyTaken, LimitReached, Problem
+from domain.errors import KeyTaken, LimitReached
 from domain.events import SdkKeyIssued, SdkKeyRevoked
 from domain.facts import Entity
-from domain.names import Problems, opaque, refuse, sha256, text
+from domain.names import id_problems, refuse, sha256_problems
 from domain.state import ProjectState, SdkKey
 
 
@@ -19,9 +20,9 @@ def issue(state: ProjectState, command: IssueSdkKey) -> SdkKeyIssued:
     """One more key."""
     environment = state.environments[command.environment]
     refuse(
-        opaque("/key", command.key),
-        text("/name", command.name, MAX_NAME_LENGTH),
-        _secret(command, environment.id),
+        id_problems("/key", command.key),
+        text_problems("/name", command.name, MAX_NAME_LENGTH),
+        _secret_problems(command, environment.id),
     )
     held = tuple(_keys_of(state, command.environment))
     if any(_clash(key, command) for key in held):
@@ -43,28 +44,30 @@ def _clash(key: SdkKey, command: IssueSdkKey) -> bool:
     return (key.sha256, key.client_key) == (command.sha256, command.client_key)
 
 
-def _secret(command: IssueSdkKey, environment_id: str) -> Problems:
+def _secret_problems(command: IssueSdkKey, environment_id: str) -> Problems:
     if command.kind == "server":
-        return _server_secret(command)
-    return _client_secret(command, f"{environment_id}-c-")
+        return _server_key_problems(command)
+    return _client_key_problems(command, f"{environment_id}-c-")
 
 
-def _server_secret(command: IssueSdkKey) -> Problems:
+def _server_key_problems(command: IssueSdkKey) -> Problems:
     if command.client_key is not None:
-        return (Problem("/clientKey", "a server key is never stored in clear: give its sha256"),)
+        yield Problem("/clientKey", "a server key is never stored in clear: give its sha256")
     if command.sha256 is None:
-        return (Problem("/sha256", "missing: a server key is known by its SHA-256"),)
-    return sha256("/sha256", command.sha256)
+        yield Problem("/sha256", "missing: a server key is known by its SHA-256")
+    else:
+        yield from sha256_problems("/sha256", command.sha256)
 
 
-def _client_secret(command: IssueSdkKey, prefix: str) -> Problems:
+def _client_key_problems(command: IssueSdkKey, prefix: str) -> Problems:
     if command.sha256 is not None:
-        return (Problem("/sha256", "a client key is public: give it in clear as clientKey"),)
+        yield Problem("/sha256", "a client key is public: give it in clear as clientKey")
     if command.client_key is None:
-        return (Problem("/clientKey", "missing: a client key is stored in clear"),)
-    if not command.client_key.startswith(prefix) or command.client_key == prefix:
-        return (Problem("/clientKey", f"a client key of this environment begins with {prefix}"),)
-    return opaque("/clientKey", command.client_key)
+        yield Problem("/clientKey", "missing: a client key is stored in clear")
+    elif not command.client_key.startswith(prefix) or command.client_key == prefix:
+        yield Problem("/clientKey", f"a client key of this environment begins with {prefix}")
+    else:
+        yield from id_problems("/clientKey", command.client_key)
 
 
 def revoke(state: ProjectState, command: RevokeSdkKey) -> SdkKeyRevoked | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from halyard_protocol.limits import MAX_NAME_LENGTH
+from halyard_protocol.problems import Problem, Problems, count_problems, repeat_problems
 
 from domain import limits
 from domain.commands import (
@@ -13,10 +13,10 @@ from domain.commands import (
     VoidEvent,
 )
 from domain.decide.environments import created
-from domain.errors import KeyTaken, Problem
+from domain.errors import KeyTaken
 from domain.events import Event, EventVoided, ProjectCreated, ProjectDeleted, ProjectRenamed
 from domain.facts import Entity, Fact, environment_entity
-from domain.names import Problems, at_most, distinct, name, place_key, refuse, text
+from domain.names import name_problems, place_key_problems, reason_problems, refuse
 from domain.state import ProjectState
 
 
@@ -34,11 +34,11 @@ def create(state: ProjectState, command: CreateProject) -> tuple[Fact[Event], ..
 def _check(command: CreateProject) -> None:
     news = command.environments
     refuse(
-        place_key("/project", command.project, limits.PLACE_KEY_LENGTH),
-        name("/name", command.name or command.project),
-        at_most("/environments", len(news), limits.ENVIRONMENTS, "environments"),
-        distinct("/environments", (new.environment for new in news), "environment"),
-        distinct("/environments", (new.id for new in news), "id"),
+        place_key_problems("/project", command.project),
+        name_problems("/name", command.name or command.project),
+        count_problems("/environments", news, limits.ENVIRONMENTS, "environments"),
+        repeat_problems("/environments", [each.environment for each in news], "environment"),
+        repeat_problems("/environments", [each.id for each in news], "id", "/id"),
     )
 
 
@@ -49,7 +49,7 @@ def _begin(state: ProjectState, new: NewEnvironment, comment: str) -> Fact[Event
 
 def rename(state: ProjectState, command: RenameProject) -> ProjectRenamed | None:
     """Another name."""
-    refuse(name("/name", command.name))
+    refuse(name_problems("/name", command.name))
     if state.project is not None and state.project.name == command.name:
         return None
     return ProjectRenamed(command.name, comment=command.comment)
@@ -62,12 +62,12 @@ def delete(_: ProjectState, command: DeleteProject) -> ProjectDeleted:
 
 def void(state: ProjectState, command: VoidEvent) -> EventVoided | None:
     """Pass over an event. That none can apply it is for the caller to know."""
-    refuse(_seq(command.seq), name("/reason", command.reason[:MAX_NAME_LENGTH]))
-    refuse(text("/reason", command.reason, limits.COMMENT_LENGTH))
+    refuse(_seq_problems(command.seq), reason_problems("/reason", command.reason))
     if command.seq in state.voided:
         return None
     return EventVoided(command.seq, command.reason, comment=command.comment)
 
 
-def _seq(seq: int) -> Problems:
-    return () if seq >= 1 else (Problem("/seq", "the seq of an event is 1 or greater"),)
+def _seq_problems(seq: int) -> Problems:
+    if seq < 1:
+        yield Problem("/seq", "the seq of an event is 1 or greater")

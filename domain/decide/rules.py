@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from halyard_protocol.limits import MAX_RULES
+from halyard_protocol.problems import Problem, Problems
 from halyard_protocol.ruleset import Rule
+from halyard_protocol.validation import rule_problems
 
 from domain.commands import AddRule, ChangeRule, RemoveRule, ReorderRules
-from domain.decide.content import rule_problems
 from domain.decide.settings import settings_of, variation_keys
 from domain.decide.standing import same
-from domain.errors import LimitReached, Problem, UnknownRule
+from domain.errors import LimitReached, UnknownRule
 from domain.events import RuleAdded, RuleChanged, RuleRemoved, RulesReordered
 from domain.facts import Entity
-from domain.names import Problems, opaque, refuse
+from domain.names import refuse
 from domain.state import ProjectState
 
 
@@ -21,9 +22,8 @@ def add(state: ProjectState, command: AddRule) -> RuleAdded:
     rules = settings_of(state, command).rules
     position = len(rules) if command.position is None else command.position
     refuse(
-        opaque("/rule/id", command.rule.id),
-        _new_id(rules, command.rule),
-        _position(rules, position),
+        _id_problems(rules, command.rule),
+        _position_problems(rules, position),
         rule_problems("/rule", command.rule, variation_keys(state, command.flag), state.segments),
     )
     if len(rules) >= MAX_RULES:
@@ -31,16 +31,14 @@ def add(state: ProjectState, command: AddRule) -> RuleAdded:
     return RuleAdded(command.rule, position, comment=command.comment)
 
 
-def _new_id(rules: tuple[Rule, ...], new: Rule) -> Problems:
-    if all(rule.id != new.id for rule in rules):
-        return ()
-    return (Problem("/rule/id", f"there is a rule '{new.id}' already: leave the id out"),)
+def _id_problems(rules: tuple[Rule, ...], new: Rule) -> Problems:
+    if any(rule.id == new.id for rule in rules):
+        yield Problem("/rule/id", f"there is a rule '{new.id}' already: leave the id out")
 
 
-def _position(rules: tuple[Rule, ...], position: int) -> Problems:
-    if 0 <= position <= len(rules):
-        return ()
-    return (Problem("/position", f"a position is from 0 to {len(rules)}, not {position}"),)
+def _position_problems(rules: tuple[Rule, ...], position: int) -> Problems:
+    if not 0 <= position <= len(rules):
+        yield Problem("/position", f"a position is from 0 to {len(rules)}, not {position}")
 
 
 def change(state: ProjectState, command: ChangeRule) -> RuleChanged | None:

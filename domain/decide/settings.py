@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH
+from halyard_protocol.problems import instant_problems
 from halyard_protocol.ruleset import Prerequisite
+from halyard_protocol.validation import (
+    off_variation_problems,
+    prerequisite_problems,
+    serve_problems,
+    target_problems,
+)
 
 from domain.chains import refuse_circle, refuse_depth, reversed_links
 from domain.commands import (
@@ -21,9 +27,8 @@ from domain.commands import (
     SetExposureTracking,
     SettingsCommand,
 )
-from domain.decide.content import prerequisite_problems, serve_problems, target_problems
 from domain.decide.standing import same
-from domain.errors import Archived, Problem
+from domain.errors import Archived
 from domain.events import (
     ExpiryCleared,
     ExpirySet,
@@ -35,7 +40,7 @@ from domain.events import (
     PrerequisitesChanged,
     TargetsChanged,
 )
-from domain.names import Problems, refuse
+from domain.names import refuse
 from domain.state import FlagSettings, ProjectState
 
 
@@ -44,9 +49,9 @@ def settings_of(state: ProjectState, command: SettingsCommand) -> FlagSettings:
     return state.settings[command.flag, command.environment]
 
 
-def variation_keys(state: ProjectState, flag: str) -> frozenset[str]:
+def variation_keys(state: ProjectState, flag: str) -> tuple[str, ...]:
     """The keys of a flag's variations."""
-    return frozenset(variation.key for variation in state.flags[flag].variations)
+    return tuple(variation.key for variation in state.flags[flag].variations)
 
 
 def enable(state: ProjectState, command: EnableFlag) -> FlagEnabled | None:
@@ -68,9 +73,8 @@ def change_off_variation(
 ) -> OffVariationChanged | None:
     """Another variation while off, or none."""
     off = command.off_variation
-    if off is not None and off not in variation_keys(state, command.flag):
-        reason = f"flag '{command.flag}' has no variation '{off}'"
-        refuse((Problem("/offVariation", reason),))
+    keys = variation_keys(state, command.flag)
+    refuse(off_variation_problems("/offVariation", off, keys))
     if settings_of(state, command).off_variation == off:
         return None
     return OffVariationChanged(off, comment=command.comment)
@@ -98,16 +102,10 @@ def change_targets(state: ProjectState, command: ChangeTargets) -> TargetsChange
 
 def set_expiry(state: ProjectState, command: SetExpiry) -> ExpirySet | None:
     """Off from an instant on; one that has passed is allowed, and means now."""
-    refuse(_instant("/expiresAt", command.expires_at))
+    refuse(instant_problems("/expiresAt", command.expires_at))
     if settings_of(state, command).expires_at == command.expires_at:
         return None
     return ExpirySet(command.expires_at, comment=command.comment)
-
-
-def _instant(path: str, value: datetime) -> Problems:
-    if value.tzinfo is not None:
-        return ()
-    return (Problem(path, "an instant has an offset: end it with Z for UTC"),)
 
 
 def clear_expiry(state: ProjectState, command: ClearExpiry) -> ExpiryCleared | None:
@@ -131,7 +129,11 @@ def change_prerequisites(
 ) -> PrerequisitesChanged | None:
     """Other prerequisites: flags that are there, and that do not rest on this one."""
     wanted = command.prerequisites
-    refuse(prerequisite_problems("/prerequisites", wanted, state))
+
+    def variations_of(flag: str) -> tuple[str, ...] | None:
+        return variation_keys(state, flag) if flag in state.flags else None
+
+    refuse(prerequisite_problems("/prerequisites", wanted, command.flag, variations_of))
     for prerequisite in wanted:
         if state.flags[prerequisite.flag].archived:
             raise Archived(prerequisite.flag)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sized
 
 from halyard_protocol.codec import encode
+from halyard_protocol.problems import text_problems
 
 from domain import limits
 from domain.asked import Asked, OnEnvironment, OnFlag, OnKey, OnSegment, OnSettings
@@ -21,7 +22,7 @@ from domain.commands import (
 )
 from domain.errors import Archived, LimitReached, StaleRevision, UnknownEntity
 from domain.facts import Entity, environment_entity
-from domain.names import refuse, text
+from domain.names import refuse
 from domain.state import ProjectState
 
 
@@ -30,7 +31,7 @@ def require(state: ProjectState, command: Command, entity: Entity) -> None:
     if not isinstance(command, CreateProject):
         _require_existing(state, command)
     _require_revision(state, command, entity)
-    refuse(text("/comment", command.comment, limits.COMMENT_LENGTH))
+    refuse(text_problems("/comment", command.comment, limits.COMMENT_LENGTH))
     _require_unarchived(state, command)
 
 
