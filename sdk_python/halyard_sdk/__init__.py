@@ -1,1 +1,42 @@
-"""Halyard SDK."""
+"""Halyard's SDK for Python: feature flags, evaluated in your process, streamed as they change.
+
+::
+
+    from halyard_sdk import Client
+
+    with Client("https://flags.example.org", key) as flags:
+        flags.wait_ready(5)
+        flags.boolean("new-checkout", {"key": "alice", "country": "DE"}, False)
+
+Evaluating never waits for the network and never raises. The SDK must never disturb the program
+that it serves: what goes wrong shows in the status, in the detail of an answer, and in the log of
+the name ``halyard_sdk``.
+
+Rooms:
+    client, async_client        the two clients, for threads and for asyncio
+    evaluations, subscriptions  what both can be asked, and how both tell of changes
+    follower                    the asynchronous core: a session, carried out
+    connection, backoff         one WebSocket, and the wait before the next
+    keeper, lastknown           the file of the last known ruleset
+    background                  the core in a thread
+    testing                     clients for the tests of those who use this
+"""
+
+from halyard_protocol.context import Context
+from halyard_protocol.evaluation import Detail, Reason
+
+from halyard_sdk.async_client import AsyncClient
+from halyard_sdk.client import Client
+from halyard_sdk.listeners import Change
+from halyard_sdk.status import State, Status
+
+__all__ = [
+    "AsyncClient",
+    "Change",
+    "Client",
+    "Context",
+    "Detail",
+    "Reason",
+    "State",
+    "Status",
+]

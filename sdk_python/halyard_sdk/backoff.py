@@ -1,0 +1,37 @@
+"""How long to wait before the next attempt to connect."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+FIRST_CEILING_S = 0.1
+LAST_CEILING_S = 20.0
+HEALTHY_AFTER_S = 60.0
+"""A connection that held for this long ends a series of failures."""
+LONGEST_RETRY_AFTER_S = 300.0
+"""No server may send an SDK away for longer."""
+
+
+class Backoff:
+    """Full jitter: each wait is anything between nothing and a ceiling that doubles.
+
+    So that a thousand SDKs that lost the same server do not come back as one. The formula is
+    from "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+    """
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
+        self._ceiling_s = FIRST_CEILING_S
+
+    def next_s(self, retry_after_s: float | None = None) -> float:
+        """The wait before the next attempt; on top of ``retry_after_s`` if the server named it."""
+        wait_s = self._chance() * self._ceiling_s
+        self._ceiling_s = min(LAST_CEILING_S, self._ceiling_s * 2)
+        if retry_after_s is None:
+            return wait_s
+        return min(max(0.0, retry_after_s), LONGEST_RETRY_AFTER_S) + wait_s
+
+    def healthy(self) -> None:
+        """A connection has held: begin again with short waits."""
+        self._ceiling_s = FIRST_CEILING_S
