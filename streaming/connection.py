@@ -1,0 +1,309 @@
+"""One WebSocket of an SDK: bytes to messages and back, as uvicorn's protocol for ``/stream/v1``.
+
+uvicorn hands over the transport and the upgrade request, replayed as bytes, and from then on this
+object is the transport's protocol. It has no task, no timer and no queue: what it was sent is a
+position (its session), and time reaches it through the wheel's visits.
+
+Life: upgrade request -> 101 -> key found in its environment -> hello -> frames -> closing -> gone.
+A key is refused only after the handshake, with a close code, because WebSocket clients do not show
+their caller the body of a failed upgrade.
+
+A client that does not read is not read from either: so it cannot make this side pile up answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import socket
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from halyard_protocol.close_codes import CloseCode
+from halyard_protocol.messages import (
+    SILENCE_FACTOR,
+    Hello,
+    MalformedMessage,
+    UnknownMessage,
+    decode_client_message,
+)
+from halyard_protocol.session.server import ServerSession
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+
+from streaming.framing import PING
+from streaming.handshake import Wire, presented_key, respond
+
+if TYPE_CHECKING:
+    from streaming.environment import Environment
+    from streaming.gateway import Gateway
+
+_LONGEST_REASON_BYTES = 123
+"""RFC 6455, section 5.5: a control frame carries 125 bytes, of which the code takes two."""
+
+log = structlog.get_logger("halyard.stream")
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection.
+
+    Attributes:
+        session: its position in the stream.
+        environment: set while its key is live there.
+        document_key: under which the ruleset has its key; empty before the handshake.
+    """
+
+    __slots__ = (
+        "_deadline_s",
+        "_fragments",
+        "_gateway",
+        "_heard_s",
+        "_members",
+        "_stalled",
+        "_transport",
+        "_wire",
+        "document_key",
+        "environment",
+        "session",
+    )
+
+    def __init__(self, gateway: Gateway, members: set[Any]) -> None:
+        self.session = ServerSession()
+        self.environment: Environment | None = None
+        self.document_key = ""
+        self._gateway = gateway
+        self._members = members
+        """The server's own set of connections, which it shuts down at its end."""
+        self._wire = Wire(gateway.settings.max_frame_bytes)
+        self._transport: asyncio.Transport | None = None
+        """None before and after the connection's life."""
+        self._fragments: list[bytes] | None = None
+        """The beginning of a message of which more frames are to come."""
+        self._heard_s = gateway.now_s()
+        self._deadline_s = math.inf
+        """By when the hello, or the client's answer to a close, is due."""
+        self._stalled: tuple[float, int] | None = None
+        """Since when nothing has moved, and how many bytes are waiting."""
+
+    # --- called by the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over a transport."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._members.add(self)
+        settings = self._gateway.settings
+        self._transport.set_write_buffer_limits(high=settings.write_high_water_bytes)
+        with contextlib.suppress(OSError, AttributeError):  # a unix socket, another platform
+            transport.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, settings.unsent_low_water_bytes
+            )
+
+    def data_received(self, data: bytes) -> None:
+        """Read frames, or the upgrade request."""
+        self._heard_s = self._gateway.now_s()
+        try:
+            self._wire.receive_data(data)
+            for event in self._wire.events_received():
+                self._heard(event)
+            self._flush()
+        except Exception:  # one of the three borders: one connection's failure stays its own
+            log.exception("connection failed", environment=self._environment_id)
+            self.close(CloseCode.INTERNAL, "internal error")
+
+    def eof_received(self) -> None:
+        """The client will send no more; the transport closes itself."""
+        self._wire.receive_eof()
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is over its high-water mark: this client is behind."""
+        self.session.writable = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The buffer was drained: bring the client to the head with one frame."""
+        self.session.writable = True
+        self._stalled = None
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.resume_reading()
+        self._gateway.admission.drained(self)
+        if self.environment is not None and self._wire.state is OPEN:
+            self.environment.drained(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """The transport is gone."""
+        self._transport = None
+        self._members.discard(self)
+        self._gateway.gone(self)
+
+    # --- called by the server and its rooms
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can be sent."""
+        return self._transport is not None and self._wire.state is OPEN
+
+    def shutdown(self) -> None:
+        """End now, because the server does; called by uvicorn for each registered connection."""
+        if self._transport is None:
+            return
+        self.close(CloseCode.GOING_AWAY, "the server is going away")
+        if self.session.writable:
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    def send(self, frame: bytes) -> None:
+        """Write a frame that may be shared with others."""
+        if self._transport is not None and self._wire.state is OPEN:
+            self._transport.write(frame)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Say why, and close; the client has a few seconds to answer."""
+        if self._transport is None or self._wire.state is not OPEN:
+            return
+        self._gateway.counters.closes[code] += 1
+        self._gateway.left(self)
+        text = reason.encode()[:_LONGEST_REASON_BYTES].decode(errors="ignore")
+        self._wire.send_close(code, text)
+        self._begin_closing()
+        self._flush()
+
+    def visit(self, now_s: float) -> float | None:
+        """What the time requires; answers in how many seconds to come again."""
+        if self._transport is None:
+            return None
+        if now_s >= self._deadline_s:
+            self._overdue()
+        elif not self.session.writable:
+            self._watch_stall(now_s)
+        elif now_s - self._heard_s > SILENCE_FACTOR * self._gateway.settings.heartbeat_s:
+            self._cut()
+        elif self._wire.state is OPEN:
+            self._beat()
+        return self._next_visit_s(now_s)
+
+    # --- time
+
+    def _overdue(self) -> None:
+        if self._wire.state is OPEN:
+            self.close(CloseCode.TOO_SLOW, "no hello in time")
+        else:
+            self._cut()
+
+    def _watch_stall(self, now_s: float) -> None:
+        assert self._transport is not None  # noqa: S101
+        waiting = self._transport.get_write_buffer_size()
+        if self._stalled is None or waiting < self._stalled[1]:
+            self._stalled = (now_s, waiting)
+        elif now_s - self._stalled[0] >= self._gateway.settings.stall_s:
+            self.close(CloseCode.TOO_SLOW, "nothing was read for too long")
+
+    def _beat(self) -> None:
+        assert self._transport is not None  # noqa: S101
+        environment = self.environment
+        heartbeat = None if environment is None else self.session.heartbeat(environment.feed)
+        self._transport.write(PING if heartbeat is None else PING + heartbeat)
+
+    def _next_visit_s(self, now_s: float) -> float | None:
+        if self._transport is None:
+            return None
+        settings = self._gateway.settings
+        period_s = settings.heartbeat_s if self.session.writable else settings.stall_s / 4
+        return min(period_s, max(0.0, self._deadline_s - now_s))
+
+    def _begin_closing(self) -> None:
+        closing_s = self._gateway.settings.closing_s
+        self._deadline_s = self._gateway.now_s() + closing_s
+        self._gateway.wheel.enter(self, closing_s)
+
+    def _cut(self) -> None:
+        if self._transport is not None:
+            self._gateway.counters.cut += 1
+            self._transport.abort()
+
+    # --- bytes and frames
+
+    def _flush(self) -> None:
+        """Write what the WebSocket protocol itself has to say: handshake, pongs, closes."""
+        for data in self._wire.data_to_send():
+            if self._transport is None or self._transport.is_closing():
+                return
+            if data:
+                self._transport.write(data)
+            else:
+                self._end_of_stream(self._transport)
+
+    def _end_of_stream(self, transport: asyncio.Transport) -> None:
+        """Close after what was written. Cutting at once would lose the close frame.
+
+        With unread bytes in the socket a close becomes a reset, which may overtake the frame that
+        says why. So where the client has not closed yet, its bytes are read and ignored for a
+        while.
+        """
+        self._gateway.left(self)
+        if self._wire.close_rcvd is None and transport.can_write_eof():
+            transport.write_eof()
+            self._begin_closing()
+        else:
+            transport.close()
+
+    def _heard(self, event: Request | Frame | object) -> None:
+        match event:
+            case Request():
+                self._open(event)
+            case Frame(opcode=Opcode.TEXT | Opcode.CONT):
+                self._fragment(event)
+            case Frame(opcode=Opcode.BINARY):
+                self.close(CloseCode.BAD_MESSAGE, "binary frame: messages are JSON text")
+            case _:
+                pass  # pings, pongs and closes were dealt with by the protocol
+
+    def _fragment(self, frame: Frame) -> None:
+        fragments = self._fragments or []
+        fragments.append(bytes(frame.data))
+        if frame.fin:
+            self._fragments = None
+            self._message(b"".join(fragments))
+        else:
+            self._fragments = fragments
+
+    def _message(self, payload: bytes) -> None:
+        if self._wire.state is not OPEN:
+            return
+        try:
+            message = decode_client_message(payload)
+        except MalformedMessage as error:
+            self.close(CloseCode.BAD_MESSAGE, str(error))
+            return
+        match message:
+            case Hello():
+                self._hello(message)
+            case UnknownMessage():
+                pass  # of a later protocol; both sides ignore what they do not know
+
+    def _hello(self, hello: Hello) -> None:
+        self._deadline_s = math.inf
+        self.session.hello(hello.resume)
+        if self.environment is not None:
+            self.environment.answer(self)
+
+    # --- the handshake
+
+    def _open(self, request: Request) -> None:
+        gateway = self._gateway
+        response = respond(self._wire, request, welcome=gateway.welcomes_more())
+        self._wire.send_response(response)
+        self._flush()
+        if self._wire.state is not OPEN:
+            gateway.counters.refused += 1
+            return
+        self._deadline_s = gateway.now_s() + gateway.settings.hello_timeout_s
+        gateway.joined(self, presented_key(request))
+
+    @property
+    def _environment_id(self) -> str | None:
+        return None if self.environment is None else self.environment.id

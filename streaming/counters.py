@@ -1,0 +1,41 @@
+"""What the gateway counts since it started: plain integers, for metrics to read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counters:
+    """All of them only grow, but for ``connections``."""
+
+    connections: int = 0
+    """WebSockets open at present."""
+    accepted: int = 0
+    refused: int = 0
+    """Handshakes answered with anything but 101."""
+    closes: Counter[int] = field(default_factory=Counter)
+    """Connections that this side closed, by code."""
+    cut: int = 0
+    """Connections that were cut: silent, or not answering a close."""
+    hellos: Counter[str] = field(default_factory=Counter)
+    """Welcomes, by intent... of the state that the session is in after them."""
+    broadcasts: int = 0
+    broadcast_frames: int = 0
+    catch_ups: int = 0
+    """Conflated ``changes`` to connections that were behind."""
+    snapshots: int = 0
+    deltas: int = 0
+    repeats: int = 0
+    gaps: int = 0
+    """Published messages that did not connect, so that Redis was read."""
+    dropped: int = 0
+    """Published messages dropped because too many were waiting."""
+    unreadable: int = 0
+    """Published messages that could not be read."""
+    reads: int = 0
+    read_failures: int = 0
+    subscription_losses: int = 0
+    deaf: int = 0
+    """Subscriptions that looked healthy and heard nothing."""

@@ -1,0 +1,339 @@
+"""One environment in use by this process: its feed, its connections, and what follows from news.
+
+Nothing here awaits. Whoever reads Redis (:mod:`streaming.reading`) or listens to it
+(:mod:`streaming.subscription`) hands over what was found; ``need`` says what is to be read next.
+
+A connection is first a visitor, whose key has not been found yet, then a member of
+``connections``. A key that is not in the feed is looked for in Redis before it is refused, and it
+is refused for good (4401) only where the feed is known to be current.
+
+Invariants:
+    - while a read is under way, published messages wait in ``inbox``, so that a delta which does
+      not connect before the read is tried again after it;
+    - every connection of ``connections`` has a live key in the feed;
+    - whoever waits for a read (visitors, lookers) is answered by one that began after they came.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from halyard_protocol.close_codes import CloseCode
+from halyard_protocol.session.feed import (
+    Delta,
+    Feed,
+    Gap,
+    Merged,
+    OtherEpoch,
+    Outcome,
+    Renewed,
+    Repeat,
+    Stored,
+    epoch_order,
+)
+from halyard_protocol.session.server import LOOK, State
+
+from streaming.framing import text_frame
+from streaming.rounds import Rounds
+
+if TYPE_CHECKING:
+    from streaming.admission import Admission
+    from streaming.connection import Connection
+    from streaming.counters import Counters
+    from streaming.settings import StreamSettings
+
+REFUSED = "the key is wrong or was revoked"
+UNCERTAIN = "keys cannot be checked at present"
+
+
+class Need(IntEnum):
+    """What should be read of an environment; each includes those before it."""
+
+    NOTHING = 0
+    COMPARE = 1
+    """Where Redis is, to compare with."""
+    NEWER = 2
+    """The documents that are newer than the feed's."""
+    WHOLE = 3
+
+
+class Environment:
+    """See the module.
+
+    Args:
+        id: the environment's opaque id.
+        read: called when ``need`` rises; starts a reader unless one is at work.
+    """
+
+    __slots__ = (
+        "_admission",
+        "_held",
+        "_lookers",
+        "_read",
+        "_rounds",
+        "_served",
+        "_visitors",
+        "connections",
+        "counters",
+        "feed",
+        "id",
+        "inbox",
+        "need",
+        "reading",
+        "subscribed",
+        "suspected",
+    )
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002
+        settings: StreamSettings,
+        counters: Counters,
+        admission: Admission,
+        read: Callable[[Environment], None],
+    ) -> None:
+        self.id = id
+        self.feed = Feed(text_frame, settings.heartbeat_s)
+        self.connections: set[Connection] = set()
+        self.counters = counters
+        self.need = Need.NOTHING
+        self.reading = False
+        """A reader is at work; set by it."""
+        self.subscribed = False
+        """What is published is being heard."""
+        self.suspected = False
+        """Redis was seen to be ahead once; the second time, something was missed."""
+        self.inbox: deque[Delta] = deque()
+        self._admission = admission
+        self._read = read
+        self._rounds = Rounds(self)
+        self._held: set[Connection] = set()
+        """Members whose client is ahead of the feed."""
+        self._visitors: dict[Connection, None] = {}
+        """Connections whose key was not found, by the next read."""
+        self._lookers: dict[Connection, None] = {}
+        """Members whose hello is to be answered after the next read."""
+        self._served: list[Connection] = []
+        """Those whom the read under way will answer."""
+
+    @property
+    def in_use(self) -> bool:
+        """Whether any connection stands or waits here."""
+        return bool(self.connections or self._visitors or self._served)
+
+    @property
+    def uneasy(self) -> bool:
+        """Whether there is reason to compare with Redis soon."""
+        return self.feed.stale or self.suspected
+
+    def want(self, need: Need) -> None:
+        """Something should be read."""
+        self.need = max(self.need, need)
+        self._read(self)
+
+    # --- connections
+
+    def visit(self, connection: Connection) -> None:
+        """A connection has come with a key."""
+        if self.feed.key(connection.document_key) is not None:
+            self._join(connection)
+        else:
+            self._visitors[connection] = None
+            self.want(Need.NEWER if self.feed.installed else Need.WHOLE)
+
+    def leave(self, connection: Connection) -> None:
+        """A connection is closing, or gone."""
+        connection.environment = None
+        self.connections.discard(connection)
+        self._held.discard(connection)
+        self._visitors.pop(connection, None)
+        self._lookers.pop(connection, None)
+        self._admission.forget(connection)
+
+    def answer(self, connection: Connection, *, looked: bool = False) -> None:
+        """A hello came, or what its answer waited for has happened."""
+        session = connection.session
+        frames = session.answer(self.feed, looked=looked)
+        if frames is LOOK:
+            self._lookers[connection] = None
+            self.want(Need.NEWER)
+            return
+        for frame in frames:
+            connection.send(frame)
+        self._held.discard(connection)
+        if session.state is State.HELD:
+            self._held.add(connection)
+        elif session.state is State.WAITING:
+            self._admission.enqueue(connection)
+
+    def drained(self, connection: Connection) -> None:
+        """A connection is writable again."""
+        if connection.session.asked is not None:
+            self.answer(connection)
+        else:
+            self.advance(connection)
+
+    def advance(self, connection: Connection) -> None:
+        """Bring a connection to the head, or into the line for a snapshot."""
+        session = connection.session
+        frame = session.advance(self.feed)
+        if frame is not None:
+            self.counters.catch_ups += 1
+            connection.send(frame)
+        elif session.state is State.WAITING:
+            self._admission.enqueue(connection)
+        if session.state is not State.HELD:
+            self._held.discard(connection)
+
+    def _join(self, connection: Connection) -> None:
+        self.connections.add(connection)
+        connection.environment = self
+        self.answer(connection)
+
+    # --- what was heard
+
+    def hear(self, delta: Delta, bound: int) -> None:
+        """A delta was published."""
+        self.counters.deltas += 1
+        if not self.reading:
+            self._merge(delta)
+        elif len(self.inbox) < bound:
+            self.inbox.append(delta)
+        else:
+            self.counters.dropped += 1
+            self.need = max(self.need, Need.NEWER)
+
+    def hear_swap(self, epoch: str, to: int, seq: int) -> None:
+        """Another generation became the active one."""
+        order, own = epoch_order(epoch), epoch_order(self.feed.epoch)
+        if order > own:
+            self.want(Need.WHOLE)
+        elif order == own and to > self.feed.changed:
+            self.want(Need.NEWER)
+        else:
+            self.feed.checked(epoch, to, seq)
+
+    def lost(self) -> None:
+        """Nothing is heard any more; it will be said when that is over."""
+        self.subscribed = False
+        if self.feed.installed:
+            self.feed.stale = True
+        else:
+            self.failed()
+
+    def _merge(self, delta: Delta) -> None:
+        if self.feed.installed:
+            self._follow(self.feed.merge(delta))
+
+    def _follow(self, outcome: Outcome) -> None:
+        match outcome:
+            case Merged(since):
+                self.feed.stale = self.suspected = False
+                if self.feed.keys_changed_since(since):
+                    self._expel()
+                self._rounds.merged(since)
+            case Renewed():
+                self.feed.stale = self.suspected = False
+                self._expel()
+                self._rounds.renewed()
+            case Repeat():
+                self.counters.repeats += 1
+            case Gap():
+                self.counters.gaps += 1
+                self.want(Need.NEWER)
+            case OtherEpoch():
+                self.want(Need.WHOLE)
+        for connection in tuple(self._held):
+            self.advance(connection)
+
+    def _expel(self) -> None:
+        for connection in tuple(self.connections):
+            if self.feed.key(connection.document_key) is None:
+                connection.close(CloseCode.KEY_REFUSED, REFUSED)
+
+    # --- what was read
+
+    def begin(self) -> Need:
+        """A read begins: what for. Whoever waits now is answered by it."""
+        need, self.need = self.need, Need.NOTHING
+        if need >= Need.NEWER:
+            self._served += (*self._visitors, *self._lookers)
+            self._visitors.clear()
+            self._lookers.clear()
+        return need
+
+    def compared(self, epoch: str, changed: int, seq: int) -> None:
+        """Redis is there."""
+        ours = (epoch_order(self.feed.epoch), self.feed.changed)
+        theirs = (epoch_order(epoch), changed)
+        if theirs == ours:
+            self.feed.checked(epoch, changed, seq)
+            self.feed.stale = self.suspected = False
+        elif theirs < ours:
+            self.feed.stale = True
+        elif self.suspected or theirs[0] > ours[0]:
+            self.want(Need.NEWER)
+        else:
+            self.suspected = True
+
+    def extended(self, stored: Stored, since: int) -> None:
+        """This much of Redis is newer than ``since``."""
+        outcome = self.feed.extend(stored, since)
+        if isinstance(outcome, Gap | OtherEpoch):
+            self.want(Need.WHOLE)
+            return
+        self._follow(outcome)
+        self._judge(stored)
+
+    def installed(self, stored: Stored) -> None:
+        """This is all of it."""
+        self._follow(self.feed.install(stored))
+        self._judge(stored)
+
+    def missing(self) -> None:
+        """Redis answered that there is no such ruleset (any more): it is being rebuilt."""
+        self.feed.stale = True
+        self._settle()
+
+    def failed(self) -> None:
+        """Redis did not answer."""
+        self.counters.read_failures += 1
+        self.feed.stale = True
+        self._settle()
+
+    def unknown(self, *, current: bool) -> None:
+        """There is no such environment. ``current``: and none is missing."""
+        for connection in (*self._served, *self._visitors):
+            if current:
+                connection.close(CloseCode.KEY_REFUSED, REFUSED)
+            else:
+                connection.close(CloseCode.INTERNAL, UNCERTAIN)
+        self._served.clear()
+
+    def catch_up_with_inbox(self) -> None:
+        """A read is over: merge what was published meanwhile."""
+        while self.inbox:
+            self._merge(self.inbox.popleft())
+
+    def _judge(self, stored: Stored) -> None:
+        theirs = (epoch_order(stored.epoch), stored.changed)
+        self.feed.stale = theirs < (epoch_order(self.feed.epoch), self.feed.changed)
+        self.suspected = False
+        self._settle()
+
+    def _settle(self) -> None:
+        served, self._served = self._served, []
+        for connection in served:
+            if not connection.is_open:
+                continue
+            if connection.environment is self:
+                self.answer(connection, looked=True)
+            elif self.feed.key(connection.document_key) is not None:
+                self._join(connection)
+            elif self.feed.installed and not self.feed.stale:
+                connection.close(CloseCode.KEY_REFUSED, REFUSED)
+            else:
+                connection.close(CloseCode.INTERNAL, UNCERTAIN)

@@ -1,0 +1,140 @@
+"""What a process composes: the protocol that uvicorn instantiates, the life cycle, the status.
+
+gateway = Gateway(redis, world_is_current=...)
+uvicorn.Config(app, ws=gateway.protocol, ...)
+... await gateway.run()        # beside the server, until after it has ended
+... await drain(gateway, ...)  # before it ends
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from halyard_protocol.close_codes import CloseCode
+from redis.asyncio import Redis
+
+from streaming.admission import Admission
+from streaming.connection import Connection
+from streaming.counters import Counters
+from streaming.environment import REFUSED
+from streaming.hub import Hub
+from streaming.keys import read_key
+from streaming.settings import StreamSettings
+from streaming.wheel import Wheel
+
+_GOLDEN_RATIO = 0.618_033_988_75
+"""Multiples of it, modulo one, are spread evenly however many there are."""
+
+
+class GatewayStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """What ``/readyz`` says of the gateway."""
+
+    ready: bool
+    """Every environment in use has been synchronised since start, and nobody is sent away."""
+    draining: bool
+    connections: int
+    waiting_for_snapshot: int
+    environments: int
+    unsynchronised: tuple[str, ...]
+    """Ids of environments in use that have not been read yet."""
+    stale: tuple[str, ...]
+    """Ids of environments that are served from memory, without being in touch with Redis."""
+
+
+class Gateway:
+    """The gateway of one process.
+
+    Args:
+        redis: answers bytes; used for reading and, on connections of its own, for pub/sub.
+        world_is_current: whether every environment there is has its ruleset in Redis, so that an
+            unknown environment can be told from one that is not there yet. May ask a database: it
+            is called only for ids that Redis does not know.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        world_is_current: Callable[[], Awaitable[bool]],
+        settings: StreamSettings | None = None,
+    ) -> None:
+        self.settings = settings or StreamSettings()
+        self.counters = Counters()
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self.admission = Admission(self.settings.snapshot_budget_bytes, self.counters)
+        self.wheel = Wheel()
+        self.hub = Hub(redis, self.settings, self.counters, self.admission, world_is_current)
+
+    def protocol(
+        self,
+        config: object,  # noqa: ARG002
+        server_state: Any,
+        app_state: object,  # noqa: ARG002
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Connection:
+        """A protocol for one upgrade request; what uvicorn's ``ws`` setting is given."""
+        return Connection(self, server_state.connections)
+
+    async def run(self) -> None:
+        """Serve until cancelled. A failure that is not Redis's ends it: let it end the process."""
+        self.wheel.start()
+        try:
+            await self.hub.run()
+        finally:
+            self.wheel.stop()
+
+    def status(self) -> GatewayStatus:
+        """The present state, for people and load balancers."""
+        environments = self.hub.environments.values()
+        unsynchronised = tuple(each.id for each in environments if not each.feed.installed)
+        return GatewayStatus(
+            ready=not self.draining and not unsynchronised,
+            draining=self.draining,
+            connections=len(self.connections),
+            waiting_for_snapshot=self.admission.waiting,
+            environments=len(environments),
+            unsynchronised=unsynchronised,
+            stale=tuple(each.id for each in environments if each.feed.stale),
+        )
+
+    # --- called by connections
+
+    def now_s(self) -> float:
+        """The clock of all deadlines."""
+        return time.monotonic()
+
+    def welcomes_more(self) -> bool:
+        """Whether another connection would be accepted."""
+        return not self.draining and len(self.connections) < self.settings.max_connections
+
+    def joined(self, connection: Connection, presented_key: str) -> None:
+        """A handshake is complete; the key decides what becomes of the connection."""
+        self.connections.add(connection)
+        self.counters.accepted += 1
+        phase = self.counters.accepted * _GOLDEN_RATIO % 1
+        first_s = min(self.settings.hello_timeout_s, phase * self.settings.heartbeat_s)
+        self.wheel.enter(connection, first_s)
+        key = read_key(presented_key)
+        if key is None:
+            connection.close(CloseCode.KEY_REFUSED, REFUSED)
+        elif key.kind == "client":
+            connection.close(CloseCode.FORBIDDEN, "client keys are not served here yet")
+        else:
+            connection.document_key = key.document_key
+            self.hub.visit(connection, key.environment)
+
+    def left(self, connection: Connection) -> None:
+        """A connection is closing: it gets nothing more."""
+        if connection.environment is not None:
+            connection.environment.leave(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """A connection's transport is gone."""
+        self.left(connection)
+        self.admission.forget(connection)
+        self.connections.discard(connection)

@@ -1,0 +1,243 @@
+"""The environments in use by this process: found by id, loaded lazily, kept current, dropped.
+
+The order that loses nothing: subscribe, read once that is confirmed, merge. Then:
+    - a delta that does not connect: read what is newer;
+    - a subscription made anew: read what is newer, of every environment;
+    - silence: compare with Redis, twice before acting on a difference, and send a probe through
+      pub/sub itself, because after a failover a subscription can look healthy and be deaf;
+    - Redis does not answer: serve on, say so in heartbeats (``stale``), try again.
+
+An environment that Redis does not know is not subscribed to, and its visitors are refused for good
+only where ``world_is_current``: a ruleset that is missing may be one that is being rebuilt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+import msgspec
+import structlog
+from halyard_protocol.session import feed
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from projections.rulesets import (
+    Delta,
+    MalformedPublication,
+    Probe,
+    Rulesets,
+    StoredRuleset,
+    Swap,
+    decode_published,
+    encode_probe,
+)
+from streaming.admission import Admission
+from streaming.connection import Connection
+from streaming.counters import Counters
+from streaming.environment import Environment, Need
+from streaming.settings import StreamSettings
+from streaming.subscription import Subscription
+from streaming.watch import Watch
+
+log = structlog.get_logger("halyard.stream")
+
+TROUBLE = (RedisError, OSError, msgspec.DecodeError)
+"""What reading may raise: no answer, or one that cannot be read."""
+
+
+class Hub:
+    """See the module. :meth:`run` must be running for anything to be loaded."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        settings: StreamSettings,
+        counters: Counters,
+        admission: Admission,
+        world_is_current: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self.environments: dict[str, Environment] = {}
+        self._redis = redis
+        self._rulesets = Rulesets(redis)
+        self._settings = settings
+        self._counters = counters
+        self._admission = admission
+        self._world_is_current = world_is_current
+        self._channels: dict[str, Environment] = {}
+        self._watches: dict[Environment, Watch] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._subscription = Subscription(
+            redis, subscribed=self._subscribed, heard=self._heard, lost=self._lost
+        )
+
+    async def run(self) -> None:
+        """Listen, watch and read until cancelled."""
+        async with asyncio.TaskGroup() as self._tasks:
+            self._tasks.create_task(self._subscription.run())
+            self._tasks.create_task(self._keep_watch())
+
+    def visit(self, connection: Connection, environment_id: str) -> None:
+        """A connection has come with a key of an environment."""
+        environment = self.environments.get(environment_id)
+        if environment is None:
+            environment = self._open(environment_id)
+        environment.visit(connection)
+
+    def _open(self, environment_id: str) -> Environment:
+        environment = Environment(
+            environment_id, self._settings, self._counters, self._admission, self._read
+        )
+        self.environments[environment_id] = environment
+        self._channels[self._rulesets.channel(environment_id)] = environment
+        self._watches[environment] = Watch(self._settings, time.monotonic())
+        return environment
+
+    async def _drop(self, environment: Environment) -> None:
+        """Forget an environment that nobody uses."""
+        channel = self._rulesets.channel(environment.id)
+        del self.environments[environment.id]
+        del self._channels[channel]
+        del self._watches[environment]
+        await self._subscription.remove(channel)
+
+    # --- pub/sub
+
+    def _subscribed(self, channel: str) -> None:
+        environment = self._channels.get(channel)
+        if environment is not None:
+            environment.subscribed = True
+            environment.want(Need.NEWER if environment.feed.installed else Need.WHOLE)
+
+    def _lost(self) -> None:
+        self._counters.subscription_losses += 1
+        for environment in tuple(self.environments.values()):
+            environment.lost()
+
+    def _heard(self, channel: str, data: bytes) -> None:
+        environment = self._channels.get(channel)
+        if environment is None:
+            return
+        self._watches[environment].heard(time.monotonic())
+        try:
+            published = decode_published(data)
+        except MalformedPublication as error:
+            self._counters.unreadable += 1
+            log.warning("unreadable message", channel=channel, error=str(error))
+            environment.want(Need.NEWER)
+            return
+        match published:
+            case Delta():
+                environment.hear(_delta(published), self._settings.inbox)
+            case Swap():
+                environment.hear_swap(published.epoch, published.to, published.seq)
+            case Probe():
+                pass  # that it was heard is all there is to it
+            case _:
+                assert_never(published)
+
+    # --- reading
+
+    def _read(self, environment: Environment) -> None:
+        if not environment.reading and self._tasks is not None:
+            environment.reading = True
+            self._tasks.create_task(self._read_all(environment))
+
+    async def _read_all(self, environment: Environment) -> None:
+        try:
+            while environment.need is not Need.NOTHING:
+                await self._read_once(environment)
+        finally:
+            environment.reading = False
+
+    async def _read_once(self, environment: Environment) -> None:
+        need = environment.begin()
+        self._counters.reads += 1
+        try:
+            match need:
+                case Need.WHOLE if not (environment.subscribed or environment.feed.installed):
+                    await self._find(environment)
+                case Need.WHOLE:
+                    await self._install(environment)
+                case Need.NEWER:
+                    await self._extend(environment)
+                case Need.COMPARE | Need.NOTHING:
+                    await self._compare(environment)
+                case _:
+                    assert_never(need)
+        except TROUBLE as error:
+            log.warning("reading failed", environment=environment.id, error=repr(error))
+            environment.failed()
+        environment.catch_up_with_inbox()
+
+    async def _find(self, environment: Environment) -> None:
+        """Before anything was read: subscribe, if there is such an environment."""
+        if await self._rulesets.meta(environment.id) is None:
+            environment.unknown(current=await self._world_is_current())
+        else:
+            await self._subscription.add(self._rulesets.channel(environment.id))
+
+    async def _install(self, environment: Environment) -> None:
+        stored = await self._rulesets.read(environment.id)
+        if stored is None:
+            environment.missing()
+        else:
+            environment.installed(_stored(stored))
+
+    async def _extend(self, environment: Environment) -> None:
+        since = environment.feed.changed
+        stored = await self._rulesets.read_since(environment.id, since)
+        if stored is None:
+            environment.missing()
+        else:
+            environment.extended(_stored(stored), since)
+
+    async def _compare(self, environment: Environment) -> None:
+        watch = self._watches.get(environment)
+        probe = None if watch is None else watch.probe()
+        if probe is not None:
+            channel = self._rulesets.channel(environment.id)
+            await self._redis.spublish(channel, encode_probe(Probe(probe)))
+        meta = await self._rulesets.meta(environment.id)
+        if meta is None:
+            environment.missing()
+        else:
+            environment.compared(meta.wire_epoch, meta.changed, meta.seq)
+
+    # --- time
+
+    async def _keep_watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.watch_s)
+            now_s = time.monotonic()
+            for environment, watch in tuple(self._watches.items()):
+                await self._look_after(environment, watch, now_s)
+
+    async def _look_after(self, environment: Environment, watch: Watch, now_s: float) -> None:
+        if watch.unused(now_s, in_use=environment.in_use):
+            await self._drop(environment)
+        elif not environment.feed.installed:
+            self._give_up(environment, watch, now_s)
+        elif watch.deaf(now_s):
+            self._counters.deaf += 1
+            self._subscription.reset()
+        elif environment.uneasy or watch.silent(now_s):
+            environment.want(Need.COMPARE)
+
+    def _give_up(self, environment: Environment, watch: Watch, now_s: float) -> None:
+        """Let nobody wait for ever for an environment that does not come."""
+        if not environment.reading and now_s - watch.opened_s > self._settings.loading_s:
+            environment.failed()
+
+
+def _stored(read: StoredRuleset) -> feed.Stored:
+    meta = read.meta
+    return feed.Stored(meta.wire_epoch, meta.changed, meta.seq, meta.horizon, read.documents)
+
+
+def _delta(published: Delta) -> feed.Delta:
+    return feed.Delta(
+        published.epoch, published.since, published.to, published.seq, published.documents
+    )

@@ -1,0 +1,38 @@
+"""Limits and times of the stream. Constants until an operator asks for the knob."""
+
+from __future__ import annotations
+
+import msgspec
+from halyard_protocol.messages import HEARTBEAT_S, HELLO_TIMEOUT_S, MAX_CLIENT_FRAME_BYTES
+
+
+class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What tests and operators may want to differ."""
+
+    heartbeat_s: float = HEARTBEAT_S
+    """Every connection gets a ping this often, and a heartbeat where it is up to date."""
+    hello_timeout_s: float = HELLO_TIMEOUT_S
+    stall_s: float = 30.0
+    """A connection to which nothing could be written for this long is closed."""
+    closing_s: float = 5.0
+    """How long a client may take to answer a close before its connection is cut."""
+    max_frame_bytes: int = MAX_CLIENT_FRAME_BYTES
+    max_connections: int = 15_000
+    """Below the limit of descriptors, of which HTTP and the databases need some as well."""
+    write_high_water_bytes: int = 64 * 1024
+    unsent_low_water_bytes: int = 32 * 1024
+    """TCP_NOTSENT_LOWAT: beyond it the kernel takes no more, so that a slow reader shows."""
+    snapshot_budget_bytes: int = 64 * 1024 * 1024
+    """Snapshots on their way to connections that have not yet taken them in."""
+    linger_s: float = 60.0
+    """How long an environment is kept after its last connection has left."""
+    silence_s: float = 10.0
+    """After this long without a word through pub/sub, the state is compared with Redis."""
+    probe_s: float = 3.0
+    """How long a probe may take through pub/sub before the subscription is taken for deaf."""
+    loading_s: float = 10.0
+    """How long a connection may wait for an environment that was not read yet."""
+    watch_s: float = 1.0
+    """How often the environments are looked after."""
+    inbox: int = 1_024
+    """Published messages that are kept while a read is under way; more are dropped."""
