@@ -1,0 +1,121 @@
+"""All logs that this process writes to or answers from."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from domain.commands import CreateProject
+from domain.state import ProjectState
+from domain.system import SYSTEM_LOG, SystemState
+from eventstore.store import EventStore
+from server.writing.deciders import PROJECT, SYSTEM
+from server.writing.errors import LogUnknown
+from server.writing.folded_log import FoldedLog
+from server.writing.history import LogHistory
+from server.writing.log_writer import LogWriter, Published
+from server.writing.submission import Answer, Submission
+
+MIN_SEQ_TIMEOUT_S = 5.0
+
+
+class Writers:
+    """One :class:`LogWriter` for each log in use, each with its task in ``tasks``.
+
+    A writer that crashes takes the task group, and so the process, with it.
+    """
+
+    def __init__(self, store: EventStore, tasks: asyncio.TaskGroup, published: Published) -> None:
+        self._store = store
+        self._tasks = tasks
+        self._published = published
+        self._projects: dict[str, LogWriter[ProjectState]] = {}
+        self._system: LogWriter[SystemState] | None = None
+        self._running: list[asyncio.Task[None]] = []
+
+    async def submit(self, log_id: str, submission: Submission) -> Answer:
+        """Have a submission decided and appended; see :meth:`LogWriter.submit`."""
+        if log_id == SYSTEM_LOG:
+            return await self._system_writer().submit(submission)
+        if isinstance(submission.commands[0], CreateProject):
+            return await self._writer(log_id).submit(submission)
+        return await (await self._known(log_id)).submit(submission)
+
+    async def state(self, project: str, min_seq: int = 0) -> FoldedLog[ProjectState]:
+        """A project as it is, at ``min_seq`` at least.
+
+        Raises :class:`LogUnknown`, :class:`~server.writing.errors.NotReached` or
+        :class:`~server.writing.errors.LogPoisoned`.
+        """
+        folded = await (await self._known(project)).folded(min_seq, MIN_SEQ_TIMEOUT_S)
+        if folded.state.project is None:
+            raise LogUnknown(project)
+        return folded
+
+    async def state_at(self, project: str, at: int | datetime) -> FoldedLog[ProjectState]:
+        """A project as it was at a seq or an instant. Raises :class:`LogUnknown`."""
+        await self._known(project)
+        seq = at if isinstance(at, int) else await self._store.seq_at(project, at)
+        folded = await LogHistory(self._store, PROJECT).load(project, upto=seq)
+        if folded.state.project is None:
+            raise LogUnknown(project)
+        return folded
+
+    async def system(self, min_seq: int = 0) -> FoldedLog[SystemState]:
+        """The installation as it is."""
+        return await self._system_writer().folded(min_seq, MIN_SEQ_TIMEOUT_S)
+
+    async def projects(self) -> tuple[str, ...]:
+        """The keys of all projects that have not been deleted, sorted."""
+        heads = await self._store.heads()
+        keys = [head.log_id for head in heads if head.log_id != SYSTEM_LOG and head.last_seq > 0]
+        return tuple([key for key in keys if await self._is_alive(key)])
+
+    async def exists(self, project: str) -> bool:
+        """Whether there is such a project now."""
+        return project in self._projects or (await self._store.head(project)).last_seq > 0
+
+    def hear_of(self, log_id: str, seq: int) -> None:
+        """Somebody says that a log has grown; only logs in use are read on."""
+        writer: LogWriter[Any] | None = (
+            self._system if log_id == SYSTEM_LOG else self._projects.get(log_id)
+        )
+        if writer is not None:
+            writer.hear_of(seq)
+
+    def stop(self) -> None:
+        """End all tasks; who waits is told that the server is stopping."""
+        for task in self._running:
+            task.cancel()
+
+    async def _is_alive(self, project: str) -> bool:
+        folded = await self._writer(project).folded()
+        return folded.state.project is not None
+
+    async def _known(self, log_id: str) -> LogWriter[ProjectState]:
+        """The writer of a log that has events: asking for others must not cost memory."""
+        writer = self._projects.get(log_id)
+        if writer is not None:
+            return writer
+        if (await self._store.head(log_id)).last_seq == 0:
+            raise LogUnknown(log_id)
+        return self._writer(log_id)
+
+    def _writer(self, log_id: str) -> LogWriter[ProjectState]:
+        writer = self._projects.get(log_id)
+        if writer is None:
+            writer = LogWriter(log_id, PROJECT, self._store, self._published)
+            self._projects[log_id] = writer
+            self._start(writer)
+        return writer
+
+    def _system_writer(self) -> LogWriter[SystemState]:
+        if self._system is None:
+            self._system = LogWriter(SYSTEM_LOG, SYSTEM, self._store, self._published)
+            self._start(self._system)
+        return self._system
+
+    def _start(self, writer: LogWriter[Any]) -> None:
+        task = self._tasks.create_task(writer.run(), name=f"writer of {writer.log_id}")
+        self._running.append(task)
