@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from projections.documents import VersionedDocument
 from projections.rulesets import (
     Meta,
     active_key,
@@ -27,14 +28,6 @@ ABANDONED_AFTER_S = 600
 
 Answer: TypeAlias = Literal["APPLIED", "DUPLICATE", "GAP", "FORK", "MOVED"]
 SwapAnswer: TypeAlias = Literal["SWAPPED", "LOST", "OVERTAKEN", "MOVED", "BEHIND"]
-
-
-class VersionedDocument(msgspec.Struct, frozen=True):
-    """A document by its name, with the seq of its last change and its JSON."""
-
-    name: str
-    version: int
-    body: bytes
 
 
 class Update(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +90,7 @@ async def prune(
     Answers how many went; None where the generation of ``meta`` is not the active one.
     """
     keys = (active_key(env), *generation_keys(env, meta.generation))
-    arguments = [meta.generation, meta.epoch, horizon, *tombstones]
+    arguments: list[Argument] = [meta.generation, meta.epoch, horizon, *tombstones]
     gone = await script("prune").run(redis, keys, arguments)
     return None if gone < 0 else int(gone)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
+from projections.documents import VersionedDocument
 from projections.rulesets import (
     Delta,
     MalformedPublication,
@@ -18,7 +19,7 @@ from projections.rulesets import (
     generation_keys,
     wire_epoch_order,
 )
-from projections.writing import Build, VersionedDocument
+from projections.writing import Build
 
 ENV = "abcdefghijkl"
 FIELDS: dict[str, str | int] = {
