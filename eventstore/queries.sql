@@ -24,12 +24,11 @@ SELECT * FROM event WHERE log_id = $1 AND seq > $2 ORDER BY seq LIMIT $3;
 -- name: read_upto
 SELECT * FROM event WHERE log_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4;
 
--- name: newest_of_log
+-- name: ends
 -- The head and the newest event in one snapshot: they differ only where the log was tampered with.
-SELECT last_seq, last_hash, (
-    SELECT seq FROM event WHERE event.log_id = log_head.log_id ORDER BY seq DESC LIMIT 1
-) AS newest_seq
-FROM log_head WHERE log_id = $1;
+SELECT
+    coalesce((SELECT last_seq FROM log_head WHERE log_id = $1), 0) AS head_seq,
+    coalesce((SELECT seq FROM event WHERE log_id = $1 ORDER BY seq DESC LIMIT 1), 0) AS newest_seq;
 
 -- name: seq_at
 SELECT seq FROM event WHERE log_id = $1 AND recorded_at <= $2 ORDER BY recorded_at DESC LIMIT 1;
@@ -64,10 +63,14 @@ RETURNING content;
 
 -- name: save_snapshot
 -- Only of a state that lies on this log: the chain's hash at its seq must be the one it was folded to.
-INSERT INTO snapshot (log_id, fold, fold_version, seq, hash, digest, state)
-SELECT $1, $2, $3, $4, $5, $6, $7
-WHERE EXISTS (SELECT FROM event WHERE log_id = $1 AND seq = $4 AND hash = $5)
-ON CONFLICT DO NOTHING;
+WITH at AS (SELECT FROM event WHERE log_id = $1 AND seq = $4 AND hash = $5),
+stored AS (
+    INSERT INTO snapshot (log_id, fold, fold_version, seq, hash, digest, state)
+    SELECT $1, $2, $3, $4, $5, $6, $7 FROM at
+    ON CONFLICT (log_id, fold, fold_version, seq) DO UPDATE
+        SET hash = excluded.hash, digest = excluded.digest, state = excluded.state
+)
+SELECT EXISTS (SELECT FROM at);
 
 -- name: thin_snapshots
 -- Keeps the newest few ($4), and of the older ones the first of each span of $5 events.
@@ -96,7 +99,8 @@ WHERE stored.log_id = $1 AND stored.fold = $2 AND stored.fold_version = $3 AND s
 ORDER BY stored.seq DESC LIMIT 1;
 
 -- name: insert_account
-INSERT INTO account (account_id, email, name, password_hash) VALUES ($1, $2, $3, $4);
+INSERT INTO account (account_id, email, name, password_hash) VALUES ($1, $2, $3, $4)
+RETURNING account_id, email, name, password_hash, created_at;
 
 -- name: account_by_id
 SELECT account_id, email, name, password_hash, created_at FROM account WHERE account_id = $1;

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from hashlib import sha256
 from itertools import starmap
 from typing import Any
 
@@ -24,6 +25,7 @@ from eventstore.log import (
     Head,
     NewCommand,
     Recorded,
+    Snapshot,
     StoredEvent,
     empty_head,
 )
@@ -31,6 +33,10 @@ from eventstore.searching import Search, search_statement, unit_statement
 from eventstore.statements import statement
 
 PAGE_SIZE = 2_000
+NEWEST_SNAPSHOTS = 3
+SNAPSHOT_SPAN = 5_000
+"""Of the older snapshots one is kept in each span of this many events."""
+MAX_SEQ = 2**63 - 1
 
 
 class EventStore:
@@ -148,6 +154,37 @@ class EventStore:
         """
         row = await self._row("next_content", log_id, environment, at_least)
         return int(row[0])
+
+    async def save_snapshot(self, snapshot: Snapshot) -> bool:
+        """Store a fold's state; older ones are thinned out. False where it is not on this log.
+
+        Kept are the newest few, and one in every few thousand events, so that no past moment is
+        further than that from a snapshot.
+        """
+        fold = (snapshot.log_id, snapshot.fold, snapshot.fold_version)
+        digest = sha256(snapshot.state).digest()
+        on_log = await self._row(
+            "save_snapshot", *fold, snapshot.seq, snapshot.hash, digest, snapshot.state
+        )
+        await self._rows(statement("thin_snapshots"), *fold, NEWEST_SNAPSHOTS, SNAPSHOT_SPAN)
+        return bool(on_log[0])
+
+    async def load_snapshot(
+        self, log_id: str, fold: str, fold_version: int, upto: int | None = None
+    ) -> Snapshot | None:
+        """The newest intact snapshot of a fold with ``seq <= upto`` that lies on this log."""
+        upto = MAX_SEQ if upto is None else upto
+        while row := await self._row("load_snapshot", log_id, fold, fold_version, upto):
+            seq, chain_hash, digest, state = row
+            if sha256(state).digest() == digest:
+                return Snapshot(log_id, fold, fold_version, seq, chain_hash, state)
+            upto = seq - 1
+        return None
+
+    async def ends(self, log_id: str) -> tuple[int, int]:
+        """The seq of the head and that of the newest event; they differ only after tampering."""
+        row = await self._row("ends", log_id)
+        return row[0], row[1]
 
     async def bump_epoch(self, log_id: str) -> int | None:
         """Say that a log's history may have forked. The new epoch, or None without such a log."""

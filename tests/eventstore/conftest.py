@@ -9,6 +9,7 @@ import pytest
 
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
+from tests.support.logs import Tamper
 
 
 @pytest.fixture
@@ -28,3 +29,13 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+def tamper(connection: asyncpg.Connection) -> Tamper:
+    async def run(statements: str) -> None:
+        await connection.execute("ALTER TABLE event DISABLE TRIGGER event_is_immutable")
+        await connection.execute(statements)
+        await connection.execute("ALTER TABLE event ENABLE ALWAYS TRIGGER event_is_immutable")
+
+    return run

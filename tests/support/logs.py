@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from itertools import count
+from typing import TypeAlias
 
 from eventstore.log import Appended, Batch, Head, NewCommand, NewEvent
 from eventstore.store import EventStore
+
+Tamper: TypeAlias = Callable[[str], Awaitable[None]]
+"""Runs SQL as one who can disable the database's refusal to change history."""
 
 _numbers = count(1)
 
