@@ -33,14 +33,16 @@ from domain.names import (
 from domain.state import ProjectState
 
 
-def created(new: NewEnvironment | CreateEnvironment, comment: str) -> EnvironmentCreated:
-    """The beginning of an environment, whether with its project or later."""
+def created(
+    new: NewEnvironment | CreateEnvironment, comment: str, path: str = ""
+) -> EnvironmentCreated:
+    """The beginning of an environment, with its project (then at ``path``) or later."""
     shown = new.name or new.environment
     refuse(
-        place_key_problems("/environment", new.environment),
-        environment_id_problems("/id", new.id),
-        name_problems("/name", shown),
-        attributes_problems("/attributes", new.attributes),
+        place_key_problems(f"{path}/environment", new.environment),
+        environment_id_problems(f"{path}/id", new.id),
+        name_problems(f"{path}/name", shown),
+        attributes_problems(f"{path}/attributes", new.attributes),
     )
     return EnvironmentCreated(new.id, shown, new.protected, new.attributes, comment=comment)
 

@@ -27,7 +27,10 @@ def create(state: ProjectState, command: CreateProject) -> tuple[Fact[Event], ..
         raise KeyTaken(entity)
     _check(command)
     event = ProjectCreated(command.name or command.project, comment=command.comment)
-    environments = (_begin(state, new, command.comment) for new in command.environments)
+    environments = (
+        _begin(state, new, command.comment, f"/environments/{index}")
+        for index, new in enumerate(command.environments)
+    )
     return (Fact(event, entity, state.revision(entity) + 1), *environments)
 
 
@@ -42,9 +45,9 @@ def _check(command: CreateProject) -> None:
     )
 
 
-def _begin(state: ProjectState, new: NewEnvironment, comment: str) -> Fact[Event]:
+def _begin(state: ProjectState, new: NewEnvironment, comment: str, path: str) -> Fact[Event]:
     entity = environment_entity(new.environment)
-    return Fact(created(new, comment), entity, state.revision(entity) + 1)
+    return Fact(created(new, comment, path), entity, state.revision(entity) + 1)
 
 
 def rename(state: ProjectState, command: RenameProject) -> ProjectRenamed | None:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from halyard_protocol.problems import Problem
+
+from domain import errors as er
+from domain.facts import Entity, environment_entity
+
+FLAG = Entity("flag", "checkout", "production")
+REFUSALS: list[tuple[er.Refusal, str]] = [
+    (er.InvalidCommand(Problem("/a", "wrong"), Problem("", "odd")), "/a: wrong; odd"),
+    (
+        er.UnknownEntity(environment_entity("prd"), ("prod", "dev")),
+        "there is no environment 'prd' (did you mean 'prod'?)",
+    ),
+    (
+        er.UnknownRule(FLAG, "us", ("eu",)),
+        "flag 'checkout' in environment 'production' has no rule 'us'",
+    ),
+    (
+        er.StaleRevision(Entity("segment", "beta"), 3, 5),
+        (
+            "segment 'beta' is at revision 5, not 3: "
+            "read it again and repeat the command against what it is now"
+        ),
+    ),
+    (er.KeyTaken(Entity("flag", "a")), "flag 'a' exists already: choose another key"),
+    (
+        er.StillInUse("segment 'beta'", (er.Use(FLAG, "rule 'us'"),)),
+        "segment 'beta' is still used by flag 'checkout' in environment 'production' (rule 'us')",
+    ),
+    (
+        er.WouldCycle("flag", ("a", "b", "a")),
+        "flags would depend on each other in a circle: a -> b -> a",
+    ),
+    (er.Archived("a"), "flag 'a' is archived: restore it first"),
+    (er.LimitReached("flags", 10), "there may be at most 10 flags: remove some first"),
+]
+
+
+@pytest.mark.parametrize(("refusal", "sentence"), REFUSALS)
+def test_each_refusal_builds_its_sentence(refusal: er.Refusal, sentence: str) -> None:
+    assert str(refusal) == sentence
+
+
+def test_every_refusal_is_tried_here_and_drawn_in_the_docstring() -> None:
+    branches = {er.Refusal, er.Conflict}
+    leaves = {
+        each
+        for _, each in inspect.getmembers(er, inspect.isclass)
+        if issubclass(each, er.Refusal) and each not in branches
+    }
+    assert {type(refusal) for refusal, _ in REFUSALS} == leaves
+    assert all(each.__name__ in (er.__doc__ or "") for each in leaves | branches)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+from halyard_protocol.codec import decoder
+
+from domain import events as e
+from domain import system, upcast
+from domain.upcast import MalformedEvent, UnknownEvent, decode_event, encode_event
+
+
+def test_an_event_is_stored_under_its_class_name() -> None:
+    stored = encode_event(e.FlagRenamed("Apple", comment="why"))
+    assert stored == ("FlagRenamed", 1, False, b'{"name":"Apple","comment":"why"}')
+    assert decode_event("FlagRenamed", 1, stored[3]) == e.FlagRenamed("Apple", comment="why")
+
+
+def test_events_of_the_installation_are_read_too() -> None:
+    name, version, _, body = encode_event(system.TokenIssued("t", "ann", "0" * 64))
+    assert decode_event(name, version, body) == system.TokenIssued("t", "ann", "0" * 64)
+
+
+@pytest.mark.parametrize(("name", "version"), [("FlagPainted", 1), ("FlagEnabled", 2)])
+def test_what_a_newer_program_wrote_is_unknown(name: str, version: int) -> None:
+    with pytest.raises(UnknownEvent) as caught:
+        decode_event(name, version, b"{}")
+    assert (caught.value.type, caught.value.schema_version) == (name, version)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"\xff", b"{}", b'{"name":1}', b'{"name":"a","colour":"red"}']
+)
+def test_a_body_of_another_shape_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedEvent):
+        decode_event("FlagRenamed", 1, body)
+
+
+class FlagPainted(e.Stored, frozen=True):
+    schema_version: ClassVar[int] = 3
+
+    colour: str
+    shade: str
+
+
+def _colour_was_called_paint(body: dict[str, Any]) -> dict[str, Any]:
+    return {"colour": body["paint"]}
+
+
+def _there_was_one_shade(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "shade": "plain"}
+
+
+@pytest.mark.parametrize(
+    ("version", "body"),
+    [
+        (1, b'{"paint":"red"}'),
+        (2, b'{"colour":"red"}'),
+        (3, b'{"colour":"red","shade":"plain"}'),
+    ],
+)
+def test_an_older_version_is_raised_step_by_step(
+    monkeypatch: pytest.MonkeyPatch, version: int, body: bytes
+) -> None:
+    monkeypatch.setitem(upcast.TYPES, "FlagPainted", FlagPainted)
+    monkeypatch.setitem(upcast._decoders, "FlagPainted", decoder(FlagPainted))
+    monkeypatch.setitem(upcast.UPCASTS, ("FlagPainted", 1), _colour_was_called_paint)
+    monkeypatch.setitem(upcast.UPCASTS, ("FlagPainted", 2), _there_was_one_shade)
+    assert decode_event("FlagPainted", version, body) == FlagPainted("red", "plain")
+
+
+def test_every_older_version_has_its_upcast() -> None:
+    needed = {
+        (name, version)
+        for name, event in upcast.TYPES.items()
+        for version in range(1, event.schema_version)
+    }
+    assert needed == set(upcast.UPCASTS)
+
+
+def test_types_of_projects_and_of_the_installation_have_different_names() -> None:
+    assert not set(e.EVENT_TYPES) & set(system.SYSTEM_EVENT_TYPES)
