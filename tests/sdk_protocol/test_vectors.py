@@ -1,0 +1,141 @@
+"""The vectors are the contract of every language: this one keeps it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from halyard_protocol.bucketing import bucket, bucketing_value
+from halyard_protocol.codec import convert, encode
+from halyard_protocol.conditions import OPERATORS, SEGMENT_OPERATORS, condition_from_json
+from halyard_protocol.context import Context, InvalidContext
+from halyard_protocol.evaluation import Detail, ReasonKind, evaluate
+from halyard_protocol.ruleset import Environment, Flag, Rule, Ruleset, Serve, Variation
+from tests.support import vectors
+from tests.support.vectors import (
+    BUCKET_TOLERANCE,
+    BucketingCase,
+    BucketingFile,
+    ConditionCase,
+    ConditionFile,
+    ContextCase,
+    ContextFile,
+    EvaluationCase,
+    EvaluationFile,
+    OperatorCase,
+    OperatorFile,
+)
+
+FILES = vectors.read_all()
+
+
+def cases_of(kind: type[Any]) -> list[Any]:
+    return [
+        pytest.param(file, case, id=f"{name}: {case.name}")
+        for name, file in FILES.items()
+        if isinstance(file, kind)
+        for case in file.cases
+    ]
+
+
+def evaluates_to(ruleset: Ruleset, when: Any, context: Any, now_ms: int) -> str:
+    rule = Rule("rule", condition_from_json(when), Serve("yes"))
+    flag = Flag(
+        key="flag",
+        type="string",
+        enabled=True,
+        variations=(Variation("yes", "yes"), Variation("no", "no")),
+        rules=(rule,),
+        fallthrough=Serve("no"),
+    )
+    ruleset = msgspec.structs.replace(ruleset, flags={"flag": flag})
+    detail = evaluate(ruleset, "flag", Context.of(context), None, now_ms)
+    assert detail.reason.kind == ("RULE_MATCH" if detail.value == "yes" else "FALLTHROUGH")
+    return str(detail.value)
+
+
+@pytest.mark.parametrize(("file", "case"), cases_of(OperatorFile))
+def test_an_operator_matches_as_its_vector_says(file: OperatorFile, case: OperatorCase) -> None:
+    when: dict[str, Any] = {"attribute": "subject", "op": case.op, "values": case.values}
+    context: dict[str, Any] = {"key": "someone"}
+    if case.attribute is not msgspec.UNSET:
+        context["subject"] = case.attribute
+    now_ms = file.now if case.now is None else case.now
+    ruleset = Ruleset(Environment("test"), {}, {})
+    assert evaluates_to(ruleset, when, context, now_ms) == ("yes" if case.matches else "no")
+
+
+@pytest.mark.parametrize(("file", "case"), cases_of(ConditionFile))
+def test_a_condition_holds_as_its_vector_says(file: ConditionFile, case: ConditionCase) -> None:
+    now_ms = file.now if case.now is None else case.now
+    found = evaluates_to(file.ruleset(), case.when, case.context, now_ms)
+    assert found == ("yes" if case.matches else "no")
+
+
+@pytest.mark.parametrize(("file", "case"), cases_of(EvaluationFile))
+def test_a_flag_evaluates_as_its_vector_says(file: EvaluationFile, case: EvaluationCase) -> None:
+    now_ms = file.now if case.now is None else case.now
+    context = Context.of(case.context)
+    found = evaluate(file.ruleset(), case.flag, context, case.default, now_ms)
+    assert_detail(found, case)
+
+
+def assert_detail(found: Detail, case: EvaluationCase) -> None:
+    assert msgspec.json.encode(found.value) == msgspec.json.encode(case.value)
+    assert found.variation == case.variation
+    assert found.reason.bucket == pytest.approx(case.reason.bucket, abs=BUCKET_TOLERANCE)
+    for field in ("kind", "error_code", "rule_id", "rule_index", "prerequisite", "in_experiment"):
+        assert getattr(found.reason, field) == getattr(case.reason, field), field
+
+
+@pytest.mark.parametrize(("file", "case"), cases_of(BucketingFile))
+def test_a_value_hashes_as_its_vector_says(file: BucketingFile, case: BucketingCase) -> None:
+    value = bucketing_value(case.value)
+    found = None if value is None else bucket(case.key, case.salt, value, case.seed)
+    assert found == pytest.approx(case.bucket, abs=BUCKET_TOLERANCE)
+
+
+@pytest.mark.parametrize(("file", "case"), cases_of(ContextFile))
+def test_a_context_is_read_as_its_vector_says(file: ContextFile, case: ContextCase) -> None:
+    try:
+        context = Context.of(case.context)
+    except InvalidContext as error:
+        assert error.field == case.invalid
+    else:
+        assert sorted(context.kinds) == case.kinds
+
+
+def test_every_operator_has_vectors_of_both_outcomes() -> None:
+    seen = {
+        (case.op, case.matches)
+        for file in FILES.values()
+        if isinstance(file, OperatorFile)
+        for case in file.cases
+    }
+    compared = OPERATORS - SEGMENT_OPERATORS
+    assert seen == {(op, outcome) for op in compared for outcome in (True, False)}
+
+
+def test_every_kind_of_reason_has_a_vector() -> None:
+    seen = {
+        case.reason.kind
+        for file in FILES.values()
+        if isinstance(file, EvaluationFile)
+        for case in file.cases
+    }
+    assert seen == set(get_args(ReasonKind))
+
+
+def test_a_flag_of_the_vectors_survives_being_written_and_read() -> None:
+    for file in FILES.values():
+        if isinstance(file, EvaluationFile):
+            for flag in file.ruleset().flags.values():
+                if isinstance(flag, Flag):
+                    written = msgspec.json.decode(encode(flag))
+                    assert convert(written, Flag) == flag
+
+
+def test_the_schema_of_the_vectors_is_current() -> None:
+    assert (vectors.FOLDER / vectors.SCHEMA).read_bytes() == vectors.schema()
