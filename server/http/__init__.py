@@ -1,0 +1,24 @@
+"""The HTTP API: commands in, reads out, as JSON and RFC 9457 problems.
+
+Pure ASGI under a Starlette application. It decides nothing: every write becomes a
+:class:`~server.writing.submission.Submission`, every read is a view of a folded project state
+or a search of the log. It must never touch the database by another way, and never log a body, a
+query or a token.
+
+Rooms:
+    app               the services it needs, and the application
+    routes, table     what a route is, as data; the table of all of them
+    dispatch          from a method and a path to a route
+    border            one request: route, authenticate, authorise, answer, log
+    call, replies     what a handler receives and what it gives back
+    problems          exceptions as problems, in one table
+    auth, permissions who is asking, and what may be asked
+    queries, paging   query parameters, cursors
+    concurrency       ETag, If-Match, Idempotency-Key, ``minSeq``, ``at``
+    writes            the way of every write
+    openapi           the table as OpenAPI 3.1
+
+Invariants:
+    A permission is checked in one place, from the table, before a handler runs.
+    Every answer has a request id; every failure is a problem.
+"""

@@ -1,0 +1,28 @@
+"""The application: a Starlette shell around :class:`~server.http.border.Border`.
+
+Starlette gives the lifespan and a place for what comes beside the API (a dashboard's pages, static
+files); the API itself is one entry of its router.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+from starlette.types import Lifespan
+
+from server.http.border import Border
+from server.http.services import Services
+from server.http.table import ROUTES
+
+
+def create_app(
+    services: Services,
+    *,
+    beside: tuple[BaseRoute, ...] = (),
+    lifespan: Lifespan[Starlette] | None = None,
+) -> Starlette:
+    """The application; ``beside`` are routes that are tried before the API's."""
+    border = Border(replace(services, routes=ROUTES))
+    return Starlette(routes=[*beside, border], lifespan=lifespan)

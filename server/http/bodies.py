@@ -1,0 +1,111 @@
+"""From a request to a command: what the path, the body and the headers each contribute.
+
+A body is the command as it would travel in ``commands``, without what the path says already. Some
+names differ, because a resource calls its own key ``key``; some bodies are one field of the
+command (a rule, a ``serve``), so that what was read can be sent back. The reading itself is the
+domain's, which is strict; faults are told in the body's own terms.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+from halyard_protocol.problems import Problem
+from halyard_protocol.ruleset import Rule, Serve
+
+from domain.asked import Asked
+from domain.commands import Command, decode_command
+from domain.errors import InvalidCommand
+from server.http.call import Call
+from server.http.concurrency import expected_revision
+from server.http.faults import Malformed, NotJson
+from server.http.queries import WriteQuery
+
+SHARED_FIELDS = ("expectedRevision", "comment")
+"""Every command has these, wherever the rest of it stands."""
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """How the body of one route becomes one command."""
+
+    command: type[Asked]
+    path: tuple[str, ...] = ()
+    """Fields of the command that are parameters of the path."""
+    renamed: dict[str, str] = {}
+    """From a name in the body to the name in the command."""
+    nested: str = ""
+    """The field of the command that the body is; empty where it is the whole command."""
+    nested_type: type[Rule] | type[Serve] | None = None
+    beside: tuple[str, ...] = ()
+    """Where the body is nested: fields of the command that stand beside it nevertheless."""
+    id_in_path: str = ""
+    """The parameter that is the id of what is nested, such as a rule's."""
+    withheld: tuple[str, ...] = ()
+    """Fields of the command that only the server may fill."""
+
+    def read(self, call: Call) -> Command:
+        """The command. Raises :class:`InvalidCommand` or a fault of the request."""
+        content: dict[str, Any] = {"type": self.command.__name__}
+        if call.body:
+            content |= self._from_body(read_object(call.body))
+        for name in self.path:
+            content[name] = call.parameters[name]
+        if self.id_in_path:
+            nested = cast("dict[str, Any]", content.setdefault(self.nested, {}))
+            content[self.nested] = {**nested, "id": call.parameters[self.id_in_path]}
+        return decode_command(with_precondition(call, content))
+
+    def _from_body(self, body: dict[str, Any]) -> dict[str, Any]:
+        taken = {*self.path, *self.withheld, *self.renamed.values(), "type"} - self.renamed.keys()
+        if self.id_in_path:
+            taken.add("id")
+        misplaced = sorted(taken & body.keys())
+        if misplaced:
+            raise Malformed(*(Problem(f"/{name}", "is not a field here") for name in misplaced))
+        if not self.nested:
+            return {self.renamed.get(name, name): value for name, value in body.items()}
+        outside = (*SHARED_FIELDS, *self.beside)
+        content = {name: value for name, value in body.items() if name in outside}
+        content[self.nested] = {name: v for name, v in body.items() if name not in outside}
+        return content
+
+    def in_terms_of_body(self, refusal: InvalidCommand) -> InvalidCommand:
+        """The same refusal, with paths into the body in place of the command."""
+        return InvalidCommand(
+            *(Problem(self._body_path(found.path), found.reason) for found in refusal.problems)
+        )
+
+    def _body_path(self, path: str) -> str:
+        _, _, rest = path.partition("/")
+        first, slash, further = rest.partition("/")
+        if first and first == self.nested:
+            return slash + further
+        for name, field in self.renamed.items():
+            if first == field:
+                return f"/{name}{slash}{further}"
+        return path
+
+
+def with_precondition(call: Call, content: dict[str, Any]) -> dict[str, Any]:
+    """Add what ``If-Match`` and ``?comment=`` say, unless the body says it."""
+    revision = expected_revision(call)
+    if revision is not None and content.setdefault("expectedRevision", revision) != revision:
+        raise Malformed(Problem("If-Match", "differs from expectedRevision in the body"))
+    comment = call.query_as(WriteQuery).comment
+    if comment:
+        content.setdefault("comment", comment)
+    return content
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """A JSON object; an empty body is an empty one. Raises :class:`NotJson`, :class:`Malformed`."""
+    try:
+        content = msgspec.json.decode(body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotJson(str(error)) from error
+    except RecursionError as error:
+        raise NotJson("it nests too deeply") from error
+    if not isinstance(content, dict):
+        raise Malformed(Problem("", "is a JSON object"))
+    return content

@@ -1,0 +1,46 @@
+"""The types of bodies, made from the commands that they become: for the API's own description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import NODEFAULT
+from msgspec.structs import FieldInfo, fields
+
+from server.http.bodies import SHARED_FIELDS, Shape
+
+
+def body_type(shape: Shape) -> type[msgspec.Struct]:
+    """A struct with exactly the fields that a shape reads."""
+    own = _fields_by_shown_name(shape)
+    return msgspec.defstruct(
+        f"{shape.command.__name__}Body",
+        [(field.name, field.type, _default(field)) for field in own.values()],
+        rename={field.name: shown for shown, field in own.items()},
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
+
+
+def is_optional(body: type[msgspec.Struct]) -> bool:
+    """Whether a request may come without a body."""
+    return not any(field.required for field in fields(body))
+
+
+def _fields_by_shown_name(shape: Shape) -> dict[str, FieldInfo]:
+    own = {field.encode_name: field for field in fields(shape.command)}
+    if shape.nested_type is not None:
+        beside = (*SHARED_FIELDS, *shape.beside)
+        nested = {field.encode_name: field for field in fields(shape.nested_type)}
+        own = nested | {name: field for name, field in own.items() if name in beside}
+    hidden = {*shape.path, *shape.withheld} | ({"id"} if shape.id_in_path else set())
+    shown = {of_command: of_body for of_body, of_command in shape.renamed.items()}
+    return {shown.get(name, name): field for name, field in own.items() if name not in hidden}
+
+
+def _default(field: FieldInfo) -> Any:
+    """Ids are drawn by the server where they are left out, whatever the stored type says."""
+    if field.default_factory is not NODEFAULT:
+        return msgspec.field(default_factory=field.default_factory)
+    return "" if field.required and field.name == "id" else field.default

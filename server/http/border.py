@@ -1,0 +1,129 @@
+"""One request from its first header to its log line: route, authenticate, authorise, read, answer.
+
+The one place where a permission is checked and where an exception becomes a problem. Nothing of a
+body, a query string or a token is ever logged; a path is logged as its template.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from server.http.auth import authorise
+from server.http.call import Call
+from server.http.dispatch import Found, MethodMissing, Tree
+from server.http.faults import BodyTooLarge, BodyTooSlow, MethodNotAllowed, NoSuchRoute
+from server.http.problems import INTERNAL, kind_of, problem_reply
+from server.http.queries import read_query
+from server.http.replies import Reply, send_reply
+from server.http.routes import Route
+from server.http.services import Services
+
+_UNROUTED = "(no such path)"
+
+log = structlog.stdlib.get_logger("halyard.http")
+
+
+class Border(BaseRoute):
+    """The whole API as one entry of Starlette's router: it takes every HTTP request."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._tree = Tree(services.routes)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Every path is ours, so that even an unknown one is answered with a problem."""
+        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        call = Call(self._services, scope)
+        found = self._tree.find(call.method, call.path)
+        template = found.route.path if isinstance(found, Found) else _UNROUTED
+        reply = await self._reply(call, found, receive)
+        try:
+            await send_reply(send, reply, call.request_id, bodiless=call.method == "HEAD")
+        finally:
+            if self._services.settings.access_log:
+                _log_access(call, template, reply.status, time.perf_counter() - started)
+
+    async def _reply(
+        self, call: Call, found: Found[Route] | MethodMissing | None, receive: Receive
+    ) -> Reply:
+        try:
+            route = _routed(call, found)
+            await self._admit(call, route)
+            call.query = read_query(call.raw_query, route.query)
+            if route.reads_body:
+                call.body = await self._body(call, route.body_limit_bytes, receive)
+            return await route.handler(call)
+        except Exception as error:
+            if kind_of(error) is INTERNAL:
+                log.exception("request failed", request_id=call.request_id)
+            return problem_reply(error, call.request_id)
+
+    async def _admit(self, call: Call, route: Route) -> None:
+        if route.permission is not None:
+            authenticator = self._services.authenticator
+            call.account = await authenticator.account(call.headers.get(b"authorization"))
+            authorise(call.account, route.permission)
+
+    async def _body(self, call: Call, limit_bytes: int, receive: Receive) -> bytes:
+        declared = call.headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
+        timeout_s = self._services.settings.body_timeout_s
+        message = await receive()
+        if not message.get("more_body"):
+            return _within(message.get("body", b""), limit_bytes)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await _rest_of_body(message.get("body", b""), limit_bytes, receive)
+        except TimeoutError as error:
+            raise BodyTooSlow(timeout_s) from error
+
+
+def _routed(call: Call, found: Found[Route] | MethodMissing | None) -> Route:
+    if found is None:
+        raise NoSuchRoute(call.path)
+    if isinstance(found, MethodMissing):
+        raise MethodNotAllowed(call.method, found.allowed)
+    call.parameters = found.parameters
+    return found.route
+
+
+async def _rest_of_body(first: bytes, limit_bytes: int, receive: Receive) -> bytes:
+    parts = [_within(first, limit_bytes)]
+    size = len(first)
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _within(body: bytes, limit_bytes: int) -> bytes:
+    if len(body) > limit_bytes:
+        raise BodyTooLarge(limit_bytes)
+    return body
+
+
+def _log_access(call: Call, template: str, status: int, took_s: float) -> None:
+    log.info(
+        "request",
+        method=call.method,
+        path=template,
+        status=status,
+        ms=round(took_s * 1000, 2),
+        request_id=call.request_id,
+        actor=call.account.id if call.account else None,
+    )

@@ -1,0 +1,79 @@
+"""One request, as a handler sees it: routed, authenticated, authorised, its query and body read."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import TYPE_CHECKING, TypeVar
+
+from starlette.types import Scope
+
+from domain.system import Account
+from server.http.faults import Unauthenticated
+from server.http.queries import Query
+
+if TYPE_CHECKING:
+    from server.http.services import Services
+
+Q = TypeVar("Q", bound=Query)
+
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class Call:
+    """Made by the border for each request; a handler only reads it."""
+
+    __slots__ = (
+        "account",
+        "body",
+        "headers",
+        "method",
+        "parameters",
+        "path",
+        "query",
+        "raw_query",
+        "request_id",
+        "services",
+    )
+
+    def __init__(self, services: Services, scope: Scope) -> None:
+        self.services = services
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.raw_query: bytes = scope["query_string"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        """By lower-case name; of a header that came twice, the last."""
+        self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.parameters: dict[str, str] = {}
+        """What stood in the path; set once the route is known."""
+        self.query: Query = Query()
+        """Of the route's own type; set once it was read."""
+        self.body = b""
+        """As it arrived; empty where the route reads none."""
+        self.account: Account | None = None
+        """Who asks; None on public routes."""
+
+    def query_as(self, of: type[Q]) -> Q:
+        """The query; ``of`` is the type that the route declares, or a base of it."""
+        if not isinstance(self.query, of):
+            raise TypeError(f"{self.path} has no query of type {of.__name__}")
+        return self.query
+
+    def header(self, name: bytes) -> str | None:
+        """A header by its lower-case name."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1").strip()
+
+    @property
+    def actor_id(self) -> str:
+        """The account's opaque id. Raises :class:`Unauthenticated` on public routes."""
+        if self.account is None:
+            raise Unauthenticated("this needs an account")
+        return self.account.id
+
+
+def _request_id(given: bytes | None) -> str:
+    """The caller's own, where it can stand in a header and a log line; else a new one."""
+    text = (given or b"").decode("latin-1")
+    return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex

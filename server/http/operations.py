@@ -1,0 +1,106 @@
+"""What operators and load balancers ask: alive, ready, and how projections stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+import structlog
+from halyard_protocol.codec import encode
+
+from server.http.call import Call
+from server.http.openapi import description
+from server.http.replies import Reply, ok
+from server.http.routes import Route, reading
+from server.http.services import Check
+
+_TAG = "operations"
+CHECK_TIMEOUT_S = 2.0
+
+log = structlog.stdlib.get_logger("halyard.http")
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether to send requests here; ``checks`` says ``ok`` or what is wrong, by name."""
+
+    ready: bool
+    checks: Mapping[str, str]
+    stale: Mapping[str, str]
+    """What is behind, but no reason to send requests elsewhere."""
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """Where to go from the root."""
+
+    name: str
+    api: str
+    description: str
+    health: str
+    documentation: str
+
+
+async def welcome(_call: Call) -> Reply:
+    """Say what this is."""
+    return ok(
+        Welcome(
+            name="Halyard",
+            api="/api/v1",
+            description="/openapi.json",
+            health="/healthz",
+            documentation="docs/reference/http.md",
+        )
+    )
+
+
+async def healthz(_call: Call) -> Reply:
+    """Alive: says nothing about the database."""
+    return ok(Health())
+
+
+async def readyz(call: Call) -> Reply:
+    """Ready where every check is; 503 otherwise, with the same body."""
+    services = call.services
+    checks, stale = await asyncio.gather(
+        _outcomes(services.readiness), _outcomes(services.staleness)
+    )
+    ready = all(outcome == "ok" for outcome in checks.values())
+    readiness = Readiness(ready, checks, {k: v for k, v in stale.items() if v != "ok"})
+    return Reply(200 if ready else 503, encode(readiness))
+
+
+async def _outcomes(checks: Mapping[str, Check]) -> dict[str, str]:
+    outcomes = await asyncio.gather(*map(_outcome, checks.values()))
+    return dict(zip(checks, outcomes, strict=True))
+
+
+async def _outcome(check: Check) -> str:
+    """A check that fails or hangs does not pass; why is for the log, not for strangers."""
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check() or "ok"
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT_S:g} s"
+    except Exception:
+        log.exception("readiness check failed")
+        return "failed"
+
+
+async def openapi(call: Call) -> Reply:
+    """The description of all routes."""
+    return Reply(200, description(call.services.routes))
+
+
+ROUTES: tuple[Route, ...] = (
+    reading("/", welcome, "Say what this is", permission=None, tag=_TAG, response=Welcome),
+    reading("/healthz", healthz, "Alive", permission=None, tag=_TAG, response=Health),
+    reading("/readyz", readyz, "Ready", permission=None, tag=_TAG, response=Readiness),
+    reading("/openapi.json", openapi, "This description", permission=None, tag=_TAG, response=Any),
+)

@@ -1,0 +1,168 @@
+"""Every failure as an RFC 9457 problem: one table from exception types to what they are called.
+
+``type`` is ``urn:halyard:problem:<slug>``; ``instance`` names the request, as the header
+``X-Request-Id`` and the log line do. ``errors`` names each field at fault. A problem of some kinds
+says more: what came between, where something is used.
+
+The most specific class in the table counts: a subclass is what its nearest ancestor is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from halyard_protocol.codec import encode
+from halyard_protocol.problems import Problem
+
+from domain import errors as refusals
+from eventstore.errors import StoreUnavailable
+from server.http import faults
+from server.http.replies import PROBLEM, Header, Reply
+from server.writing import errors as writing
+
+URN = "urn:halyard:problem:"
+RETRY_AFTER_S = 1
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What problems of one kind have in common; ``slug`` ends their ``type``."""
+
+    status: int
+    slug: str
+    title: str
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of an answer that refuses. Some kinds have further members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: tuple[Problem, ...] = ()
+
+
+INTERNAL = Kind(500, "internal", "The server failed")
+UNAVAILABLE = Kind(503, "store-unavailable", "The database cannot be reached")
+_STALE = Kind(412, "stale-revision", "It has changed since you read it")
+_CONFLICT = Kind(409, "conflict", "The project's state stands against it")
+
+KINDS: dict[type[Exception], Kind] = {
+    faults.NoSuchRoute: Kind(404, "no-such-path", "Nothing is at this path"),
+    faults.MethodNotAllowed: Kind(405, "method-not-allowed", "The path takes other methods"),
+    faults.NotFound: Kind(404, "not-found", "It does not exist"),
+    faults.Unauthenticated: Kind(401, "unauthenticated", "A valid token is needed"),
+    faults.Forbidden: Kind(403, "forbidden", "The account may not do that"),
+    faults.Malformed: Kind(422, "malformed", "Something in the request is not as it must be"),
+    faults.NotJson: Kind(400, "not-json", "The body is not JSON"),
+    faults.BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
+    faults.BodyTooSlow: Kind(408, "body-too-slow", "The body did not arrive in time"),
+    faults.Overtaken: _STALE,
+    faults.NotServedHere: Kind(501, "not-served-here", "This process does not have it"),
+    refusals.InvalidCommand: Kind(422, "invalid-command", "The command is not well-formed"),
+    refusals.UnknownEntity: Kind(404, "not-found", "It does not exist"),
+    refusals.StaleRevision: _STALE,
+    refusals.Conflict: _CONFLICT,
+    refusals.KeyTaken: Kind(409, "key-taken", "The key is taken"),
+    refusals.StillInUse: Kind(409, "still-in-use", "It is used elsewhere"),
+    refusals.WouldCycle: Kind(409, "would-cycle", "It would depend on itself"),
+    refusals.Archived: Kind(409, "archived", "The flag is archived"),
+    refusals.LimitReached: Kind(409, "limit-reached", "There may be no more of them"),
+    writing.IdempotencyMismatch: Kind(
+        422, "idempotency-mismatch", "The idempotency key belongs to another request"
+    ),
+    writing.Overloaded: Kind(503, "overloaded", "Too many commands are waiting"),
+    writing.LogUnknown: Kind(404, "not-found", "It does not exist"),
+    writing.LogPoisoned: Kind(503, "log-poisoned", "The project's log cannot be read to its end"),
+    writing.NotReached: Kind(504, "not-reached", "The seq was not reached in time"),
+    StoreUnavailable: UNAVAILABLE,
+}
+"""Every kind of failure that is not a fault of the program."""
+
+
+def kind_of(error: BaseException) -> Kind:
+    """What an exception is called; :data:`INTERNAL` for any that the table does not know."""
+    for ancestor in type(error).__mro__:
+        kind = KINDS.get(ancestor)
+        if kind is not None:
+            return kind
+    return INTERNAL
+
+
+def problem_reply(error: BaseException, request_id: str) -> Reply:
+    """The answer that an exception becomes. What failed inside is not told to strangers."""
+    kind = kind_of(error)
+    problem = ProblemDetails(
+        URN + kind.slug,
+        kind.title,
+        kind.status,
+        _detail(error, kind, request_id),
+        f"urn:halyard:request:{request_id}",
+        _errors(error),
+    )
+    more = _members(error)
+    body = encode(problem if not more else {**msgspec.structs.asdict(problem), **more})
+    return Reply(kind.status, body, PROBLEM, _headers(error))
+
+
+def _detail(error: BaseException, kind: Kind, request_id: str) -> str:
+    if kind is INTERNAL:
+        return f"an unforeseen fault; the server's log has it under request {request_id}"
+    if kind is UNAVAILABLE:
+        return "the database cannot be reached; try again shortly"
+    return str(error)
+
+
+def _errors(error: BaseException) -> tuple[Problem, ...]:
+    match error:
+        case faults.Fault():
+            return error.errors
+        case refusals.InvalidCommand():
+            return error.problems
+        case _:
+            return ()
+
+
+def _headers(error: BaseException) -> tuple[Header, ...]:
+    match error:
+        case faults.Fault():
+            return error.headers
+        case writing.Overloaded():
+            return (_retry_after(error.retry_after_s),)
+        case StoreUnavailable() | writing.NotReached():
+            return (_retry_after(RETRY_AFTER_S),)
+        case _:
+            return ()
+
+
+def _retry_after(seconds: float) -> Header:
+    return (b"retry-after", b"%d" % max(1, math.ceil(seconds)))
+
+
+def _members(error: BaseException) -> dict[str, Any]:
+    for of, members in _MEMBERS:
+        if isinstance(error, of):
+            return members(error)
+    return {}
+
+
+def _overtaken(error: faults.Overtaken) -> dict[str, Any]:
+    return {**_stale(error.refusal), "between": error.between}
+
+
+def _stale(error: refusals.StaleRevision) -> dict[str, Any]:
+    return {"entity": error.entity, "expected": error.expected, "actual": error.actual}
+
+
+_MEMBERS: tuple[tuple[type[Exception], Callable[[Any], dict[str, Any]]], ...] = (
+    (faults.Forbidden, lambda error: {"permission": error.permission}),
+    (faults.Overtaken, _overtaken),
+    (refusals.StaleRevision, _stale),
+    (refusals.StillInUse, lambda error: {"uses": error.uses}),
+    (refusals.WouldCycle, lambda error: {"keys": error.keys}),
+    (refusals.LimitReached, lambda error: {"limit": error.limit}),
+)

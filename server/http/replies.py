@@ -1,0 +1,53 @@
+"""What a handler gives back, and how it becomes bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple, TypeAlias
+
+from halyard_protocol.codec import encode
+from starlette.types import Send
+
+Header: TypeAlias = tuple[bytes, bytes]
+
+JSON = b"application/json"
+NDJSON = b"application/x-ndjson"
+PROBLEM = b"application/problem+json"
+
+
+class Reply(NamedTuple):
+    """A whole answer; ``parts`` in place of ``body`` where it is long and made on the way."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: bytes = JSON
+    headers: tuple[Header, ...] = ()
+    parts: AsyncIterator[bytes] | None = None
+
+
+def ok(content: object, *headers: Header) -> Reply:
+    """200 with ``content`` as JSON."""
+    return Reply(200, encode(content), JSON, headers)
+
+
+async def send_reply(send: Send, reply: Reply, request_id: str, *, bodiless: bool = False) -> None:
+    """Write a reply. ``bodiless``: the head only, as HEAD asks.
+
+    Answers are never kept by caches: a flag that was read before a change must not come back
+    after it.
+    """
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", request_id.encode("ascii")),
+        *reply.headers,
+    ]
+    if reply.parts is None:
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.parts is not None and not bodiless:
+        async for part in reply.parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    body = b"" if bodiless or reply.parts is not None else reply.body
+    await send({"type": "http.response.body", "body": body})

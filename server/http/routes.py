@@ -1,0 +1,133 @@
+"""What a route is, as data: served, documented and authorised from one table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from server.http.bodies import Shape
+from server.http.body_types import body_type, is_optional
+from server.http.call import Call
+from server.http.edits import Editing
+from server.http.permissions import PERMISSIONS
+from server.http.queries import Query, WriteQuery
+from server.http.replies import Reply
+from server.http.writes import WriteAnswer, Writing
+
+API = "/api/v1"
+PROJECT = f"{API}/projects/{{project}}"
+ENVIRONMENT = f"{PROJECT}/environments/{{environment}}"
+FLAG = f"{PROJECT}/flags/{{flag}}"
+SETTINGS = f"{FLAG}/environments/{{environment}}"
+SEGMENT = f"{PROJECT}/segments/{{segment}}"
+
+BODY_LIMIT_BYTES = 1024 * 1024
+BATCH_LIMIT_BYTES = 16 * 1024 * 1024
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One method of one path."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    permission: str | None
+    """The verb that the account must hold; None for what anybody may read."""
+    tag: str
+    """The heading that it stands under in the reference."""
+    query: type[Query] = Query
+    request: Any = None
+    """The type of the JSON body; None where none is read."""
+    body_optional: bool = False
+    response: Any = None
+    """The type of the JSON answer; None where it is of another kind."""
+    status: int = 200
+    body_limit_bytes: int = BODY_LIMIT_BYTES
+
+    @property
+    def writes(self) -> bool:
+        """Whether ``If-Match`` and ``Idempotency-Key`` mean something here."""
+        return issubclass(self.query, WriteQuery)
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether a body is waited for."""
+        return self.request is not None
+
+
+def reading(
+    path: str,
+    handler: Handler,
+    summary: str,
+    *,
+    permission: str | None,
+    tag: str,
+    query: type[Query] = Query,
+    response: Any = None,
+) -> Route:
+    """A ``GET``."""
+    return Route(
+        method="GET",
+        path=path,
+        summary=summary,
+        handler=handler,
+        permission=permission,
+        tag=tag,
+        query=query,
+        response=response,
+    )
+
+
+def command_route(
+    method: str,
+    path: str,
+    summary: str,
+    handler: Handler | Writing,
+    *,
+    tag: str,
+    shape: Shape | None = None,
+    status: int = 200,
+    response: Any = WriteAnswer,
+) -> Route:
+    """A route that becomes one command; its permission and its body's type are the command's.
+
+    ``shape`` and ``status`` are those of the handler where it has them.
+    """
+    if isinstance(handler, Writing):
+        shape, status = handler.shape, handler.status
+    if shape is None:
+        raise ValueError(f"{method} {path}: which shape does its body have?")
+    body = body_type(shape)
+    return Route(
+        method=method,
+        path=path,
+        summary=summary,
+        handler=handler,
+        permission=PERMISSIONS[shape.command],
+        tag=tag,
+        query=WriteQuery,
+        request=body,
+        body_optional=is_optional(body),
+        response=response,
+        status=status,
+    )
+
+
+def editing_route(path: str, summary: str, editing: Editing, *, permission: str, tag: str) -> Route:
+    """A ``PATCH``."""
+    return Route(
+        method="PATCH",
+        path=path,
+        summary=summary,
+        handler=editing,
+        permission=permission,
+        tag=tag,
+        query=WriteQuery,
+        request=editing.body,
+        response=WriteAnswer,
+    )

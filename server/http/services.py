@@ -1,0 +1,52 @@
+"""What the HTTP API stands on: given once, by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from eventstore.store import EventStore
+from projections.rulesets import Rulesets
+from server.http.auth import Authenticator
+from server.http.routes import Route
+from server.writing.writers import Writers
+
+Check: TypeAlias = Callable[[], Awaitable[str | None]]
+"""Answers None while all is well, else a sentence saying what is stale or missing."""
+
+ActorNames: TypeAlias = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
+"""From account ids to the names that people see; ids without one are left out."""
+
+
+async def _no_names(_ids: Collection[str]) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """What an operator may choose of the HTTP API."""
+
+    access_log: bool = True
+    """Whether each answered request is a line in the log."""
+    body_timeout_s: float = 30.0
+    """How long a body may take to arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a handler may use."""
+
+    writers: Writers
+    store: EventStore
+    authenticator: Authenticator
+    readiness: Mapping[str, Check] = field(default_factory=dict)
+    """By what is checked, such as ``database``: requests are sent elsewhere until all pass."""
+    staleness: Mapping[str, Check] = field(default_factory=dict)
+    """The same, but only told: being behind is no reason to send requests elsewhere."""
+    settings: HttpSettings = HttpSettings()
+    actor_names: ActorNames = _no_names
+    rulesets: Rulesets | None = None
+    """Where this process can see them."""
+    routes: tuple[Route, ...] = ()
+    """The whole table: the API documents itself from it."""
