@@ -194,7 +194,7 @@ class Follower:
     async def _take(self, link: LinkId, frame: bytes) -> None:
         try:
             message = decode_server_message(frame)
-        except MalformedMessage as problem:
+        except (MalformedMessage, RecursionError) as problem:
             self._perform(self._session.unreadable(link, str(problem), monotonic()))
             return
         read = None

@@ -126,6 +126,7 @@ class ClientSession:
         """Why there will be no further connection; None while there may be."""
         self._sdk = sdk
         self._suspect = not resumable  # the replica may be evaluated from, but not built upon
+        self._was_unreadable = False  # since anything useful arrived last
         self._links: dict[LinkId, _Link] = {}
 
     # --- what the shell reports
@@ -162,14 +163,17 @@ class ClientSession:
         return actions
 
     def unreadable(self, link: LinkId, problem: str, now_s: float) -> Actions:
-        """A frame arrived that is no message. Whatever it was is lost: begin afresh, later."""
+        """A frame arrived that is no message. Whatever it was is lost: connect and ask again.
+
+        Resuming keeps the state from going back; where that brings the same again, everything is
+        asked for anew.
+        """
         if link not in self._links:
             return ()
+        rule = Reconnect.AFRESH if self._was_unreadable else Reconnect.RESUME
+        self._was_unreadable = True
         text = f"the server sent what cannot be read: {problem}"
-        return (
-            Close(link, UNREADABLE, "unreadable"),
-            *self._lost(link, Reconnect.AFRESH, text, now_s),
-        )
+        return (Close(link, UNREADABLE, "unreadable"), *self._lost(link, rule, text, now_s))
 
     def closed(self, link: LinkId, code: int | None, reason: str, now_s: float) -> Actions:
         """A connection ended; ``code`` is None where it just broke."""
@@ -294,6 +298,7 @@ class ClientSession:
         if mine is None or epoch != mine.epoch or seq < mine.seq:
             return ()
         link.synchronised, link.gaps = True, 0
+        self._was_unreadable = False
         overtaken = [older for older in self._links if older < link.id]
         for older in overtaken:
             del self._links[older]
