@@ -33,6 +33,36 @@ class _Sparse(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A type whose fields at their default are left out."""
 
 
+_USER = "user"
+_KEY = "key"
+
+
+def _as_default(of: msgspec.Struct, field: str, default: str) -> None:
+    """Put the default itself where a field only equals it.
+
+    msgspec leaves a field out where it *is* the default, and a string that was read never is.
+    Without this, equal values would be written in two ways, and so have two digests.
+    """
+    value = getattr(of, field)
+    if value == default and value is not default:
+        msgspec.structs.force_setattr(of, field, default)
+
+
+class _OfKind(_Sparse, frozen=True):
+    """A sparse type about contexts of one kind."""
+
+    def __post_init__(self) -> None:
+        _as_default(self, "kind", _USER)
+
+
+class _ByAttribute(_OfKind, frozen=True):
+    """A sparse type about one attribute of the contexts of one kind."""
+
+    def __post_init__(self) -> None:
+        _as_default(self, "kind", _USER)
+        _as_default(self, "by", _KEY)
+
+
 class Variation(_Sparse, frozen=True):
     """One of the values a flag can have."""
 
@@ -50,11 +80,11 @@ class Prerequisite(_Wire, frozen=True):
     variations: tuple[str, ...] = ()
 
 
-class Target(_Sparse, frozen=True):
+class Target(_OfKind, frozen=True):
     """Keys of one context kind that get one variation, until ``expires_at``."""
 
     variation: str
-    kind: str = "user"
+    kind: str = _USER
     keys: tuple[str, ...] = ()
     expires_at: datetime | None = None
 
@@ -79,11 +109,11 @@ class Ramp(_Wire, frozen=True, rename={"from_": "from"}):
     end: int = TOTAL_WEIGHT
 
 
-class Rollout(_Sparse, frozen=True):
+class Rollout(_ByAttribute, frozen=True):
     """A split of contexts by a hash of one attribute: into ``buckets``, or by a ``ramp``."""
 
-    kind: str = "user"
-    by: str = "key"
+    kind: str = _USER
+    by: str = _KEY
     buckets: tuple[Bucket, ...] = ()
     seed: int | None = None
     experiment: str | None = None
@@ -135,20 +165,20 @@ class MalformedFlag(msgspec.Struct, frozen=True):
     problem: str
 
 
-class SegmentKeys(_Sparse, frozen=True):
+class SegmentKeys(_OfKind, frozen=True):
     """Keys of one context kind."""
 
-    kind: str = "user"
+    kind: str = _USER
     keys: tuple[str, ...] = ()
 
 
-class SegmentRule(_Sparse, frozen=True):
+class SegmentRule(_ByAttribute, frozen=True):
     """Includes the contexts for which ``when`` holds, or the ``weight`` share of them."""
 
     id: str
     when: Condition
-    kind: str = "user"
-    by: str = "key"
+    kind: str = _USER
+    by: str = _KEY
     weight: int | None = None
     """In 1/100,000; None includes every match."""
     name: str = ""
