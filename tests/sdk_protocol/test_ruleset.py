@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from halyard_protocol.codec import decoder, encode
 from halyard_protocol.ruleset import Rollout, SegmentKeys, SegmentRule, Target
@@ -19,7 +21,7 @@ from halyard_protocol.ruleset import Rollout, SegmentKeys, SegmentRule, Target
     ],
 )
 def test_equal_values_are_written_alike_whether_defaults_were_read_or_not(
-    of: type, written_out: bytes, left_out: bytes
+    of: type[Any], written_out: bytes, left_out: bytes
 ) -> None:
     reader = decoder(of)
     assert reader.decode(written_out) == reader.decode(left_out)
