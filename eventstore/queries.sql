@@ -111,3 +111,15 @@ WHERE lower(email) = lower($1);
 
 -- name: set_password_hash
 UPDATE account SET password_hash = $2 WHERE account_id = $1 RETURNING account_id;
+
+-- name: content
+SELECT content, fold_version FROM ruleset_content WHERE log_id = $1 AND environment = $2;
+
+-- name: settle_content
+-- Only where it still is what the caller has seen ($5 and $6, NULL for nothing).
+INSERT INTO ruleset_content AS stored (log_id, environment, content, fold_version)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (log_id, environment)
+    DO UPDATE SET content = excluded.content, fold_version = excluded.fold_version
+    WHERE stored.content = $5 AND stored.fold_version = $6
+RETURNING true;
