@@ -1,0 +1,84 @@
+"""The first account of an installation, and its token.
+
+Safe to run in several processes at once, and again after a crash at any point: the address is
+unique in the database, and a command that was carried out before is refused by the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+import structlog
+
+from domain.errors import KeyTaken
+from domain.system import SYSTEM_LOG, CreateAccount, IssueToken
+from eventstore.accounts import Account, Accounts, EmailTaken
+from server.credentials import fingerprint, hash_password, new_id
+from server.writing.submission import Submission
+from server.writing.writers import Writers
+
+ADMIN = "admin"
+
+log = structlog.get_logger(__name__)
+
+
+async def ensure_admin(writers: Writers, accounts: Accounts, email: str, password: str) -> Account:
+    """The account with this address, made an admin where the installation has no account yet."""
+    account = await accounts.by_email(email)
+    if account is None:
+        account = await _add_account(accounts, email, password)
+    state = (await writers.system()).state
+    if not len(state.accounts):
+        command = CreateAccount(account=account.account_id, role=ADMIN)
+        await _accepted_or_done(writers, account.account_id, command)
+        log.info("admin_created", account=account.account_id)
+    return account
+
+
+async def _add_account(accounts: Accounts, email: str, password: str) -> Account:
+    hashed = await asyncio.to_thread(hash_password, password)
+    try:
+        return await accounts.add(new_id(), email, email.partition("@")[0], hashed)
+    except EmailTaken:
+        account = await accounts.by_email(email)
+        if account is None:
+            raise
+        return account
+
+
+async def ensure_token(writers: Writers, account_id: str, secret: str, name: str) -> None:
+    """Let ``secret`` open the account, if it does not already."""
+    state = (await writers.system()).state
+    digest = fingerprint(secret)
+    if state.holder(digest) is not None:
+        return
+    command = IssueToken(token=new_id(), account=account_id, sha256=digest, name=name)
+    await _accepted_or_done(writers, account_id, command)
+
+
+async def _accepted_or_done(
+    writers: Writers, actor_id: str, command: CreateAccount | IssueToken
+) -> None:
+    try:
+        await writers.submit(SYSTEM_LOG, Submission.of(actor_id, command))
+    except KeyTaken:
+        log.info("done_elsewhere", command=type(command).__name__)
+
+
+class ActorNames:
+    """The names behind account ids, remembered: they are on every page of history."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._known: dict[str, str] = {}
+
+    async def __call__(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Names by id; ids without one are left out."""
+        for account_id in set(ids) - self._known.keys():
+            account = await self._accounts.by_id(account_id)
+            if account is not None:
+                self._known[account_id] = account.name
+        return {
+            account_id: self._known[account_id] for account_id in ids if account_id in self._known
+        }

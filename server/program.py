@@ -1,0 +1,193 @@
+"""The composition root: the roles of one process, put together and taken apart again.
+
+Life cycle: connect, check the schema, start the roles in one task group, listen on one port until
+a signal, drain, stop the roles, disconnect. A role that crashes takes the process with it: a
+supervisor starts it again, and nothing is half alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+import uvicorn
+from redis.asyncio import Redis, from_url
+
+from domain.system import SystemState
+from eventstore.accounts import Accounts
+from eventstore.migrate import require_current
+from eventstore.pool import create_pool
+from eventstore.store import EventStore
+from projections.rulesets import Rulesets
+from projections.runner import Projector
+from server.http.app import create_app
+from server.http.auth import Authenticator
+from server.http.services import Services
+from server.installation import ActorNames, ensure_admin, ensure_token
+from server.readiness import Readiness, RulesetsPresence
+from server.settings import Settings
+from server.wakes import Wakes
+from server.writing.writers import Writers
+from streaming.drain import DrainingServer
+from streaming.gateway import Gateway
+from streaming.settings import StreamSettings
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 2_048
+Prepare = Callable[["Program"], Awaitable[None]]
+"""What is to be done once the roles work and before the port is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The parts of a running process."""
+
+    settings: Settings
+    store: EventStore
+    accounts: Accounts
+    redis: Redis
+    writers: Writers
+    rulesets: Rulesets
+    readiness: Readiness
+    projector: Projector | None
+    gateway: Gateway
+    port: int
+
+
+async def serve(settings: Settings, prepare: Prepare | None = None) -> None:
+    """Run the roles of ``settings`` until a signal ends it.
+
+    Raises a store's or Redis's error where either cannot be reached at the start, and ``OSError``
+    where the port is taken.
+    """
+    async with AsyncExitStack() as stack:
+        listener = _listen(settings)
+        stack.callback(listener.close)
+        pool = await stack.enter_async_context(
+            create_pool(settings.database_url, max_size=settings.database_pool_size)
+        )
+        async with pool.acquire() as connection:
+            await require_current(connection)
+        redis = await stack.enter_async_context(_redis(settings))
+        program = await stack.enter_async_context(_running(settings, pool, redis, listener))
+        await _first_account(program)
+        if prepare is not None:
+            await prepare(program)
+        await _serve_http(program, listener)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port first: whoever is second should know before anything else happens."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if settings.reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+@asynccontextmanager
+async def _redis(settings: Settings) -> AsyncIterator[Redis]:
+    async with from_url(settings.redis_url, max_connections=64) as redis:
+        await redis.ping()
+        yield redis
+
+
+@asynccontextmanager
+async def _running(
+    settings: Settings, pool: asyncpg.Pool, redis: Redis, listener: socket.socket
+) -> AsyncIterator[Program]:
+    """Start the roles; at the end of the block stop them."""
+    store, rulesets = EventStore(pool), Rulesets(redis)
+    wakes = Wakes(redis)
+    async with asyncio.TaskGroup() as tasks:
+        writers = Writers(store, tasks, wakes.published)
+        wakes.tell(writers.hear_of)
+        projector = Projector(store, redis) if "projector" in settings.roles else None
+        if projector is not None:
+            wakes.tell(projector.nudge)
+        presence = RulesetsPresence(writers, rulesets)
+        gateway = Gateway(
+            redis,
+            world_is_current=presence.complete,
+            settings=StreamSettings(heartbeat_s=settings.heartbeat_seconds),
+        )
+        runs = [wakes.run(), gateway.run(), *([projector.run()] if projector else [])]
+        running = [tasks.create_task(run) for run in runs]
+        yield Program(
+            settings=settings,
+            store=store,
+            accounts=Accounts(pool),
+            redis=redis,
+            writers=writers,
+            rulesets=rulesets,
+            readiness=Readiness(store, redis, presence, gateway),
+            projector=projector,
+            gateway=gateway,
+            port=int(listener.getsockname()[1]),
+        )
+        writers.stop()
+        for task in running:
+            task.cancel()
+
+
+async def _first_account(program: Program) -> None:
+    settings = program.settings
+    if not settings.admin_email or not settings.admin_password:
+        return
+    account = await ensure_admin(
+        program.writers, program.accounts, settings.admin_email, settings.admin_password
+    )
+    if settings.admin_token:
+        await ensure_token(
+            program.writers, account.account_id, settings.admin_token, "HALYARD_ADMIN_TOKEN"
+        )
+
+
+async def _serve_http(program: Program, listener: socket.socket) -> None:
+    settings = program.settings
+    config = uvicorn.Config(
+        create_app(_services(program)),
+        ws=program.gateway.protocol if "gateway" in settings.roles else "none",  # type: ignore[arg-type]
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=10,
+    )
+    server = DrainingServer(config, program.gateway, window_s=settings.drain_seconds)
+    log.info("listening", host=settings.host, port=program.port, roles=settings.roles)
+    await server.serve([listener])
+
+
+def _services(program: Program) -> Services:
+    async def installation() -> SystemState:
+        return (await program.writers.system()).state
+
+    readiness = program.readiness
+    return Services(
+        writers=program.writers,
+        store=program.store,
+        authenticator=Authenticator(installation),
+        readiness={"synchronised": readiness.synchronised},
+        staleness={
+            "database": readiness.database,
+            "redis": readiness.redis,
+            "streams": readiness.streams,
+        },
+        actor_names=ActorNames(program.accounts),
+        rulesets=program.rulesets,
+    )

@@ -1,0 +1,99 @@
+"""What `/readyz` says: ready once synchronised since start; what is stale afterwards.
+
+Readiness is about this process: it is ready when it has once reached the database and Redis and
+every environment's ruleset was there. Later trouble with either is told, but is no reason to send
+ten thousand sockets elsewhere: they would find the same trouble there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from eventstore.errors import StoreError
+from eventstore.store import EventStore
+from projections.rulesets import Rulesets
+from server.writing.errors import WritingError
+from server.writing.writers import Writers
+from streaming.gateway import Gateway
+
+REMEMBERED_S = 1.0
+"""For so long an answer about all rulesets is given again: strangers can cause the question."""
+
+
+class RulesetsPresence:
+    """Whether every environment of every project has its ruleset in Redis."""
+
+    def __init__(self, writers: Writers, rulesets: Rulesets) -> None:
+        self._writers = writers
+        self._rulesets = rulesets
+        self._answer = False
+        self._asked_at_s = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def complete(self) -> bool:
+        """True where none is missing; False also where PostgreSQL or Redis cannot be asked."""
+        async with self._asking:
+            if time.monotonic() - self._asked_at_s > REMEMBERED_S:
+                self._answer = await self._look()
+                self._asked_at_s = time.monotonic()
+            return self._answer
+
+    async def _look(self) -> bool:
+        try:
+            for project in await self._writers.projects():
+                folded = await self._writers.state(project)
+                for environment in folded.state.environments.values():
+                    if await self._rulesets.meta(environment.id) is None:
+                        return False
+        except (StoreError, WritingError, RedisError, OSError):
+            return False
+        return True
+
+
+class Readiness:
+    """The checks behind `/readyz`, each None when well and a sentence when not."""
+
+    def __init__(
+        self, store: EventStore, redis: Redis, presence: RulesetsPresence, gateway: Gateway
+    ) -> None:
+        self._store = store
+        self._redis = redis
+        self._presence = presence
+        self._gateway = gateway
+        self._synchronised = False
+        """Set once every ruleset was there, and never unset."""
+
+    async def synchronised(self) -> str | None:
+        """Ready once every ruleset was seen since start, until the gateway leaves."""
+        if self._gateway.draining:
+            return "this process is going away"
+        self._synchronised = self._synchronised or await self._presence.complete()
+        if not self._synchronised:
+            return "not every environment has its ruleset in Redis yet"
+        missing = self._gateway.status().unsynchronised
+        return f"{len(missing)} environments were not read yet" if missing else None
+
+    async def database(self) -> str | None:
+        """Whether PostgreSQL answers."""
+        try:
+            await self._store.positions()
+        except StoreError as error:
+            return str(error)
+        return None
+
+    async def redis(self) -> str | None:
+        """Whether Redis answers."""
+        try:
+            await self._redis.ping()
+        except (RedisError, OSError) as error:
+            return f"Redis is not available: {error}"
+        return None
+
+    async def streams(self) -> str | None:
+        """Whether all environments in use are in touch with Redis."""
+        stale = self._gateway.status().stale
+        return f"{len(stale)} environments are served from memory" if stale else None
