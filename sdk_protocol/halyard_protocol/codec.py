@@ -19,6 +19,9 @@ T = TypeVar("T")
 MalformedDocument = msgspec.ValidationError
 """Raised by decoders: the bytes are JSON, but not of the type. Its text names the path."""
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""All that a decoder raises on bytes of a stranger: no JSON, another type, no UTF-8, too deep."""
+
 
 def _read_hook(expected: type, source: Any) -> Any:
     if expected is Condition:
@@ -61,7 +64,11 @@ _segment_decoder = decoder(Segment)
 
 class _Keyed(msgspec.Struct):
     key: str
-    version: int = 0
+    version: Any = 0
+
+    def sound_version(self) -> int:
+        """The version, or 0 where that is what could not be read."""
+        return self.version if isinstance(self.version, int) else 0
 
 
 _keyed_decoder = decoder(_Keyed)
@@ -77,7 +84,7 @@ def decode_flag(source: bytes | msgspec.Raw) -> Flag | MalformedFlag:
         return _flag_decoder.decode(source)
     except msgspec.ValidationError as error:
         keyed = _keyed_decoder.decode(source)
-        return MalformedFlag(keyed.key, keyed.version, str(error))
+        return MalformedFlag(keyed.key, keyed.sound_version(), str(error))
 
 
 def decode_segment(source: bytes | msgspec.Raw) -> Segment:
@@ -89,4 +96,4 @@ def decode_segment(source: bytes | msgspec.Raw) -> Segment:
         return _segment_decoder.decode(source)
     except msgspec.ValidationError:
         keyed = _keyed_decoder.decode(source)
-        return Segment(key=keyed.key, version=keyed.version)
+        return Segment(key=keyed.key, version=keyed.sound_version())

@@ -100,7 +100,10 @@ def is_understood(condition: Condition, depth: int = 0) -> bool:
         return False
     match condition:
         case All(children) | AnyOf(children):
-            return all(is_understood(child, depth + 1) for child in children)
+            for child in children:  # noqa: SIM110 a generator would take a second stack frame
+                if not is_understood(child, depth + 1):
+                    return False
+            return True
         case Not(child):
             return is_understood(child, depth + 1)
         case Leaf():
@@ -122,9 +125,15 @@ def _is_leaf_understood(leaf: Leaf) -> bool:
 def _holds(condition: Condition, inquiry: Inquiry) -> bool:
     match condition:
         case All(children):
-            return all(_holds(child, inquiry) for child in children)
+            for child in children:  # noqa: SIM110 as above
+                if not _holds(child, inquiry):
+                    return False
+            return True
         case AnyOf(children):
-            return any(_holds(child, inquiry) for child in children)
+            for child in children:  # noqa: SIM110 as above
+                if _holds(child, inquiry):
+                    return True
+            return False
         case Not(child):
             return not _holds(child, inquiry)
         case Leaf():
@@ -177,10 +186,10 @@ def _has_member(segment: Segment, inquiry: Inquiry) -> bool:
         return True
     if any(is_listed(entry, inquiry) for entry in segment.excluded):
         return False
-    return any(
-        matches(rule.when, inquiry) and _is_in_share(rule, segment, inquiry)
-        for rule in segment.rules
-    )
+    for rule in segment.rules:
+        if matches(rule.when, inquiry) and _is_in_share(rule, segment, inquiry):
+            return True
+    return False
 
 
 def _is_in_share(rule: SegmentRule, segment: Segment, inquiry: Inquiry) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from halyard_protocol.codec import decoder, encode
+from halyard_protocol.codec import UNREADABLE, decoder, encode
 
 SUBPROTOCOL = "halyard.v1"
 PROTOCOL_VERSION = 1
@@ -172,7 +172,7 @@ def _decode(frame: str | bytes, types: dict[str, msgspec.json.Decoder[Any]]) -> 
         kind = _envelope_decoder.decode(frame).type
         known = types.get(kind)
         return UnknownMessage(kind) if known is None else known.decode(frame)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise MalformedMessage(str(error)) from error
 
 

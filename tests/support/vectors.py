@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import UNSET, UnsetType
-
 from halyard_protocol.codec import convert, decode_flag, decode_segment
 from halyard_protocol.ruleset import Environment, Flag, MalformedFlag, Ruleset, Segment
+from msgspec import UNSET, UnsetType
 
 FOLDER = Path(__file__).parents[2] / "sdk_protocol" / "vectors"
 SCHEMA = "vectors.schema.json"
