@@ -17,7 +17,7 @@ from domain.facts import Entity, Fact
 from domain.references import segments_in, segments_of_rules, variations_in
 from domain.state import FlagSettings, ProjectState, digest, dump, load
 from domain.upcast import decode_event, encode_event
-from tests.support.commands import HISTORIES, TWO_ENVIRONMENTS
+from tests.support.commands import BEGINNING, HISTORIES
 from tests.support.decider import ANN, NOW, new_ids
 
 
@@ -29,7 +29,7 @@ class Run:
         self.facts: list[Fact[Event]] = []
         self.batches: list[tuple[Fact[Event], ...]] = []
         ids = new_ids()
-        for command in (TWO_ENVIRONMENTS, *commands):
+        for command in (*BEGINNING, *commands):
             self.attempt(complete(command, ids.__next__))
 
     def attempt(self, command: Command) -> None:
