@@ -101,12 +101,7 @@ class Evaluations:
             if ruleset is None:
                 return Detail(default, None, _NOT_READY)
             asking = context if isinstance(context, Context) else Context.of(context)
-            answer = evaluate(ruleset, key, asking, default, _now_ms())
-            if answer.variation is None:
-                return answer
-            if expect is not None and not _is_of(expect, answer.value, ruleset.flags[key]):
-                return _mismatch(default, key, expect)
-            return _handed_out(answer)
+            return _answer(ruleset, key, asking, default, expect)
         except InvalidContext as problem:
             return _error(default, INVALID_CONTEXT, str(problem))
         except Exception as fault:
@@ -114,21 +109,35 @@ class Evaluations:
             return _error(default, GENERAL, repr(fault))
 
     def all_flags(self, context: AnyContext) -> dict[str, Any]:
-        """Every flag's value for this context, by key; those in error are left out."""
-        ruleset = self._source.ruleset
-        if ruleset is None:
-            return {}
+        """Every flag's value for this context, by key, all of one ruleset.
+
+        Flags in error are left out; so is everything where there is no ruleset, or no valid
+        context.
+        """
         try:
+            ruleset = self._source.ruleset
+            if ruleset is None:
+                return {}
             asking = context if isinstance(context, Context) else Context.of(context)
+            answers = {key: _answer(ruleset, key, asking, None, None) for key in ruleset.flags}
         except InvalidContext as problem:
-            log.warning("all_flags: %s", problem)
+            log.warning("no flags for an invalid context: %s", problem)
             return {}
-        answers = ((key, self.detail(key, asking, None)) for key in ruleset.flags)
-        return {key: answer.value for key, answer in answers if answer.reason.kind != "ERROR"}
+        except Exception:
+            log.exception("a fault while evaluating")
+            return {}
+        return {key: a.value for key, a in answers.items() if a.reason.kind != "ERROR"}
 
 
-def _now_ms() -> int:
-    return time_ns() // 1_000_000
+def _answer(
+    ruleset: Ruleset, key: str, asking: Context, default: Any, expect: FlagType | None
+) -> Detail:
+    answer = evaluate(ruleset, key, asking, default, time_ns() // 1_000_000)
+    if answer.variation is None:
+        return answer
+    if expect is not None and not _is_of(expect, answer.value, ruleset.flags[key]):
+        return _mismatch(default, key, expect)
+    return _handed_out(answer)
 
 
 def _handed_out(answer: Detail) -> Detail:

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from halyard_sdk import Context, testing
+from halyard_sdk.evaluations import Evaluations
+from halyard_sdk.testing import InMemoryClient
+
+VALUES = {"bool": True, "text": "x", "int": 3, "float": 1.5, "tree": {"a": [1]}, "list": [1, 2]}
+
+
+@pytest.fixture
+def flags() -> InMemoryClient:
+    return testing.client(VALUES)
+
+
+def ask(flags: Evaluations, form: str, key: str, default: Any) -> Any:
+    return getattr(flags, form)(key, "alice", default)
+
+
+@pytest.mark.parametrize(
+    ("form", "key"),
+    [
+        ("boolean", "bool"),
+        ("string", "text"),
+        ("integer", "int"),
+        ("number", "float"),
+        ("number", "int"),
+        ("json", "tree"),
+        ("json", "list"),
+        *(("variation", key) for key in VALUES),
+    ],
+)
+def test_each_form_answers_flags_of_its_type(flags: InMemoryClient, form: str, key: str) -> None:
+    assert ask(flags, form, key, default=None) == VALUES[key]
+
+
+@pytest.mark.parametrize(
+    ("form", "key"),
+    [
+        ("boolean", "int"),
+        ("boolean", "text"),
+        ("string", "bool"),
+        ("integer", "bool"),
+        ("integer", "float"),
+        ("number", "bool"),
+        ("number", "text"),
+        ("json", "text"),
+        ("json", "bool"),
+    ],
+)
+def test_another_type_is_the_default(flags: InMemoryClient, form: str, key: str) -> None:
+    default = object()
+    assert ask(flags, form, key, default) is default
+
+
+def test_another_type_is_said_in_the_detail(flags: InMemoryClient) -> None:
+    detail = flags.detail("text", "alice", 5, expect="integer")
+    assert (detail.value, detail.variation) == (5, None)
+    assert (detail.reason.kind, detail.reason.error_code) == ("ERROR", "TYPE_MISMATCH")
+    assert "'text'" in detail.reason.message
+
+
+def test_an_unknown_flag_is_the_default_with_the_reason(flags: InMemoryClient) -> None:
+    detail = flags.detail("nope", "alice", 5, expect="integer")
+    assert detail.value == 5
+    assert detail.reason.error_code == "FLAG_NOT_FOUND"
+
+
+def test_a_flag_that_is_off_without_an_off_variation_is_the_default_of_any_type(
+    flags: InMemoryClient,
+) -> None:
+    flags.put(testing.flag("bool").disable())
+    assert flags.string("bool", "alice", "mine") == "mine"
+    assert flags.detail("bool", "alice", 1).reason.kind == "DISABLED"
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "alice",
+        {"key": "alice"},
+        {"kind": "multi", "user": {"key": "alice"}, "organization": {"key": "o"}},
+        Context.of("alice"),
+    ],
+)
+def test_a_context_comes_in_several_shapes(flags: InMemoryClient, context: Any) -> None:
+    flags.put(testing.flag("bool").serve(False).target(True, "alice"))
+    assert flags.boolean("bool", context, default=False) is True
+
+
+@pytest.mark.parametrize("context", [None, 5, "", {"key": 5}, {"kind": "multi"}, b"alice"])
+def test_what_is_no_context_is_the_default_with_the_reason(
+    flags: InMemoryClient, context: Any
+) -> None:
+    detail = flags.detail("bool", context, "mine")
+    assert detail.value == "mine"
+    assert detail.reason.error_code == "INVALID_CONTEXT"
+    assert flags.all_flags(context) == {}
+
+
+@pytest.mark.parametrize("key", [None, 5, [], {}, b"bool", object()])
+def test_whatever_is_passed_as_a_key_nothing_is_raised(flags: InMemoryClient, key: Any) -> None:
+    detail = flags.detail(key, "alice", "mine")
+    assert detail.value == "mine"
+    assert detail.reason.kind == "ERROR"
+
+
+def test_hostile_attributes_raise_nothing(flags: InMemoryClient) -> None:
+    class Hostile:
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError
+
+        def __hash__(self) -> int:
+            raise RuntimeError
+
+    flags.put(testing.flag("bool").serve(False).rule(True, "x", "equals", 1, "a"))
+    detail = flags.detail("bool", {"key": "a", "x": Hostile()}, default=None)
+    assert detail.value in (False, None)
+
+
+def test_without_a_ruleset_everything_is_the_default() -> None:
+    class Nothing(Evaluations):
+        ruleset = None
+
+        def __init__(self) -> None:
+            self._source = self
+
+    detail = Nothing().detail("bool", "alice", "mine")
+    assert (detail.value, detail.reason.error_code) == ("mine", "PROVIDER_NOT_READY")
+    assert Nothing().all_flags("alice") == {}
+
+
+def test_a_value_that_is_changed_by_its_caller_changes_nobody_elses(flags: InMemoryClient) -> None:
+    flags.json("tree", "alice", None)["a"].append("mine")
+    flags.all_flags("alice")["list"].clear()
+    assert flags.json("tree", "alice", None) == {"a": [1]}
+    assert flags.json("list", "alice", None) == [1, 2]
+
+
+def test_all_flags_leaves_out_those_in_error(flags: InMemoryClient) -> None:
+    flags.put({"key": "broken", "enabled": True, "fallthrough": {"variation": "nowhere"}})
+    assert flags.all_flags("alice") == VALUES
