@@ -18,6 +18,7 @@ import asyncpg
 
 from domain.facts import Entity
 from eventstore import appending
+from eventstore.contents import Contents
 from eventstore.errors import translating, translating_block
 from eventstore.log import (
     AppendAnswer,
@@ -44,6 +45,8 @@ class EventStore:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self.contents = Contents(pool)
+        """The numbers behind wire epochs."""
 
     async def append(self, batch: Batch) -> AppendAnswer:
         """Append a batch in one transaction and one round trip, or say why nothing was written.
