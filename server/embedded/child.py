@@ -73,7 +73,7 @@ class Child:
         return await self._process.wait()
 
     async def stop(self, steps: StopSteps) -> None:
-        """Send each signal in turn until the process is gone; SIGKILL after the last.
+        """Send each signal in turn until the process is gone; SIGKILL after the last, or at once.
 
         Cancelled, it sends the last signal of ``steps`` at once and does not wait.
         """
@@ -83,19 +83,24 @@ class Child:
                     return
             await self._stopped_by(signal.SIGKILL, None)
         except asyncio.CancelledError:
-            self.send(steps[-1][0])
+            self.send(steps[-1][0] if steps else signal.SIGKILL)
             raise
 
     async def _stopped_by(self, signum: signal.Signals, within_s: float | None) -> bool:
         self.send(signum)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._process.wait()
         return self._process.returncode is not None
 
     def send(self, signum: signal.Signals) -> None:
-        """Send a signal, if it still runs."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
+        """Send a signal, if it still runs; SIGKILL to its children as well."""
+        if self._process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if signum == signal.SIGKILL:
+                os.killpg(self.pid, signum)
+            else:
                 self._process.send_signal(signum)
 
     def log_tail(self) -> str:

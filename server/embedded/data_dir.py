@@ -76,17 +76,14 @@ class DataDir:
 
         Raises NotADataDir for a folder with other things in it.
         """
-        self._create_root(mode)
-        self._check_layout()
-        for folder in (self.valkey, self.logs):
-            make_private(folder)
-
-    def _create_root(self, mode: int) -> None:
         try:
             self.root.parent.mkdir(parents=True, exist_ok=True)
             make_private(self.root, mode)
+            self._check_layout()
+            for folder in (self.valkey, self.logs):
+                make_private(folder)
         except OSError as error:
-            raise NotADataDir(self.root, error.strerror or str(error)) from error
+            raise NotADataDir(self.root, str(error)) from error
 
     def _check_layout(self) -> None:
         marker = self.root / "VERSION"

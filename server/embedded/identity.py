@@ -58,7 +58,7 @@ def postgres_identity(data: Path, binary: Path) -> Identity:
         found = data.stat()
         return _namespaced() if found.st_uid == 0 else _account(found.st_uid, found.st_gid)
     namespaced = _namespaced()
-    if _can_run(namespaced, binary) is None:
+    if _complaint(namespaced, str(binary), "--version") is None:
         return namespaced
     return _other_account(binary)
 
@@ -82,14 +82,21 @@ def _other_account(binary: Path) -> Identity:
     if chosen is None:
         raise NoUnprivilegedUser(f"there is none of the accounts {', '.join(_PREFERRED_ACCOUNTS)}")
     identity = _account(chosen.pw_uid, chosen.pw_gid)
-    problem = _can_run(identity, binary)
+    problem = _complaint(identity, str(binary), "--version")
     if problem is not None:
         raise NoUnprivilegedUser(f"as {chosen.pw_name}, {binary} cannot be run: {problem}")
     return identity
 
 
-def _can_run(identity: Identity, binary: Path) -> str | None:
-    """None, or why ``binary --version`` cannot be run."""
-    command = launch_command(identity, signal.SIGKILL, (str(binary), "--version"))
+def check_reach(identity: Identity, folder: Path) -> None:
+    """Raise NoUnprivilegedUser where ``identity`` cannot enter ``folder``."""
+    problem = _complaint(identity, "/bin/sh", "-c", 'cd "$1"', "sh", str(folder))
+    if problem is not None:
+        raise NoUnprivilegedUser(problem)
+
+
+def _complaint(identity: Identity, *command: str) -> str | None:
+    """None, or what is said where ``command`` does not succeed as ``identity``."""
+    command = launch_command(identity, signal.SIGKILL, command)
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
     return None if done.returncode == 0 else done.stderr.strip() or f"exit {done.returncode}"

@@ -58,6 +58,7 @@ async def stop_orphans(
 ) -> int:
     """Stop what runs on ``folder``: each signal, and how many seconds it is given to work.
 
+    A server that is still whole is told through its first process alone, which stops the others.
     Returns how many processes there were. Raises TimeoutError where even the last did not help.
     """
     found = processes_in(folder, executable)
@@ -65,11 +66,24 @@ async def stop_orphans(
         return 0
     _log.warning("stopping what an earlier run left", executable=executable, pids=found)
     for signum, within_s in steps:
-        for pid in processes_in(folder, executable):
+        for pid in _leaders(processes_in(folder, executable)):
             _send(pid, signum)
         if await _gone(folder, executable, within_s):
             return len(found)
     raise TimeoutError(f"{executable} processes {found} on {folder} do not stop")
+
+
+def _leaders(pids: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(pid for pid in pids if _parent(pid) not in pids)
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    # The program's name, in parentheses, may hold anything; state and parent follow it.
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def _send(pid: int, signum: signal.Signals) -> None:

@@ -22,8 +22,8 @@ from server.embedded.binaries import postgres_binary
 from server.embedded.child import Child, StopSteps
 from server.embedded.data_dir import DataDir, make_private
 from server.embedded.faults import StartFailed
-from server.embedded.identity import Identity
-from server.embedded.orphans import processes_are_visible, stop_orphans
+from server.embedded.identity import Identity, check_reach
+from server.embedded.orphans import processes_are_visible, processes_in, stop_orphans
 
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +36,8 @@ _STATUS_LINE = 7  # of postmaster.pid: starting, ready, stopping
 
 # "Fast" shutdown (roll back, checkpoint, exit), then "immediate" (recover at the next start).
 _STOP: StopSteps = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
-_STOP_ORPHANS: StopSteps = (*_STOP, (signal.SIGKILL, 5.0))
+_KILL: StopSteps = ((signal.SIGKILL, 5.0),)
+_STOP_ORPHANS: StopSteps = (*_STOP, *_KILL)
 
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -125,12 +126,18 @@ class Postgres:
             await self._child.stop(_STOP)
 
     async def _recover(self) -> None:
+        # Without a postmaster its children must not be asked for a clean end: there is none.
+        steps = _STOP_ORPHANS if self._postmaster_lives() else _STOP_ORPHANS[1:]
         try:
-            await stop_orphans(self._data, "postgres", _STOP_ORPHANS)
+            await stop_orphans(self._data, "postgres", steps)
         except TimeoutError as error:
             raise StartFailed(self.name, str(error), self.log) from error
         if processes_are_visible():
             self._remove_stale_locks()
+
+    def _postmaster_lives(self) -> bool:
+        lines = self._pid_file_lines()
+        return bool(lines) and lines[0] in map(str, processes_in(self._data, "postgres"))
 
     def _remove_stale_locks(self) -> None:
         # PostgreSQL trusts the pid in these files as soon as any process has that number, which
@@ -145,11 +152,12 @@ class Postgres:
 
     async def _initialise(self) -> None:
         unfinished = self._data.with_name("postgres.initialising")
-        await stop_orphans(unfinished, "postgres", ((signal.SIGKILL, 5.0),))
+        await stop_orphans(unfinished, "postgres", _KILL)
         await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
         make_private(unfinished)
         if self._identity.account:
             os.chown(unfinished, *self._identity.account)
+            await asyncio.to_thread(check_reach, self._identity, unfinished)
         await self._run_initdb(unfinished)
         unfinished.rename(self._data)
         _sync_folder(self._data.parent)
@@ -169,7 +177,8 @@ class Postgres:
         try:
             code = await child.wait()
         except asyncio.CancelledError:
-            child.send(signal.SIGKILL)
+            await child.stop(())
+            await stop_orphans(folder, "postgres", _KILL)
             raise
         if code != 0:
             raise StartFailed("initdb", f"exit {code}", self.log, child.log_tail())
@@ -198,12 +207,16 @@ class Postgres:
         return StartFailed(self.name, reason, self.log, child.log_tail())
 
     def _says_ready(self, pid: int) -> bool:
-        try:
-            lines = (self._data / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
+        lines = self._pid_file_lines()
+        if len(lines) <= _STATUS_LINE or lines[0] != str(pid):
             return False
-        is_ours = bool(lines) and lines[0] == str(pid)
-        return is_ours and len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
+        return lines[_STATUS_LINE].strip() == "ready"
+
+    def _pid_file_lines(self) -> list[str]:
+        try:
+            return (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return []
 
     async def _ensure_database(self) -> None:
         connection = await asyncpg.connect(self.url("postgres"))

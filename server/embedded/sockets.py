@@ -1,8 +1,9 @@
-"""A private folder for unix sockets whose path is short enough.
+"""A private folder for unix sockets whose path can be used.
 
-The kernel takes socket paths of at most 107 bytes, and data folders may lie deep. Then the sockets
-go to a folder below the temporary one whose name follows from the data folder's, so that a start
-after a kill -9 finds, and reuses, what is there.
+The kernel takes socket paths of at most 107 bytes, and data folders may lie deep; in a database
+URL a comma separates hosts, even within a path. In both cases the sockets go to a folder below the
+temporary one whose name follows from the data folder's, so that a start after a kill -9 finds, and
+reuses, what is there.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def socket_folder(data_dir: DataDir, identity: Identity) -> Path:
 
 
 def _place_for(data_dir: DataDir) -> Path:
-    if len(os.fsencode(data_dir.run / _LONGEST_NAME)) <= MAX_SOCKET_PATH_BYTES:
+    longest = os.fsencode(data_dir.run / _LONGEST_NAME)
+    if len(longest) <= MAX_SOCKET_PATH_BYTES and b"," not in longest:
         return data_dir.run
     digest = hashlib.sha256(os.fsencode(data_dir.root.resolve())).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"halyard-{os.geteuid()}-{digest}"

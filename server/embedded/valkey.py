@@ -11,8 +11,6 @@ import signal
 from pathlib import Path
 from urllib.parse import quote
 
-import redis.asyncio
-import redis.exceptions
 import structlog
 
 from server.embedded.binaries import valkey_binary
@@ -108,8 +106,8 @@ class Valkey:
 
     async def _until_ready(self, child: Child) -> None:
         try:
-            async with asyncio.timeout(_READY_WITHIN_S), redis.asyncio.from_url(self.url) as client:
-                while not await _answers(client):
+            async with asyncio.timeout(_READY_WITHIN_S):
+                while not await _answers(self._socket):
                     if child.exit_code is not None:
                         raise self._failed(child, f"it ended with {child.exit_code}")
                     await asyncio.sleep(_ASK_EVERY_S)
@@ -128,8 +126,15 @@ class Valkey:
         return True
 
 
-async def _answers(client: redis.asyncio.Redis) -> bool:
+async def _answers(socket: Path) -> bool:
     try:
-        return bool(await client.ping())
-    except (redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError):
+        reader, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
         return False
+    try:
+        writer.write(b"PING\r\n")
+        return await reader.readline() == b"+PONG\r\n"
+    except ConnectionError:
+        return False
+    finally:
+        writer.close()
