@@ -1,0 +1,207 @@
+"""Every setting, read once: from ``HALYARD_*`` variables, overridden by the command line.
+
+A knob exists where an operator has asked for one; everything else is a constant beside its use.
+Reading reports all that is wrong at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+Role = Literal["api", "gateway", "projector"]
+ROLES: tuple[Role, ...] = ("api", "gateway", "projector")
+LEVELS = ("debug", "info", "warning", "error")
+PREFIX = "HALYARD_"
+
+
+class SettingsError(Exception):
+    """One sentence for each setting that cannot be used."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process was told. :data:`SETTINGS` says what each field means."""
+
+    database_url: str
+    redis_url: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    roles: tuple[Role, ...] = ROLES
+    admin_email: str = ""
+    admin_password: str = ""
+    admin_token: str = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+    drain_seconds: float = 10.0
+    heartbeat_seconds: float = 15.0
+    database_pool_size: int = 10
+    tombstone_days: float = 30.0
+    reuse_port: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, for reading and for the reference."""
+
+    name: str
+    """The field; the variable is this in capitals behind ``HALYARD_``."""
+    meaning: str
+    read: Callable[[str], Any]
+    """Raises ``ValueError`` that says what is allowed."""
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.name.upper()
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if urlsplit(text).scheme not in schemes:
+            raise ValueError(f"a URL that begins with {' or '.join(f'{s}://' for s in schemes)}")
+        return text
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        allowed = f"a number from {low:g} to {high:g}"
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(allowed) from None
+        if not low <= value <= high:
+            raise ValueError(allowed)
+        return value
+
+    return read
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _roles(text: str) -> tuple[Role, ...]:
+    named = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not named or set(named) - set(ROLES):
+        raise ValueError(f"some of {', '.join(ROLES)}, separated by commas")
+    return cast("tuple[Role, ...]", named)
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("0", "1", "true", "false"):
+        raise ValueError("true or false")
+    return text in ("1", "true")
+
+
+def _email(text: str) -> str:
+    if text.count("@") != 1 or text.startswith("@") or text.endswith("@"):
+        raise ValueError("an e-mail address")
+    return text
+
+
+def _long(least: int) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not least <= len(text) <= 512:
+            raise ValueError(f"text of {least} to 512 characters")
+        return text
+
+    return read
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "database_url",
+        "PostgreSQL that holds the logs.",
+        _url("postgresql", "postgres"),
+        secret=True,
+    ),
+    Setting(
+        "redis_url",
+        "Redis or Valkey that holds the rulesets.",
+        _url("redis", "rediss", "unix"),
+        secret=True,
+    ),
+    Setting("host", "Address to listen on; 0.0.0.0 for all.", _long(1)),
+    Setting("port", "Port to listen on; 0 takes a free one.", _whole(0, 65_535)),
+    Setting("roles", "What this process does: api, gateway, projector.", _roles),
+    Setting("admin_email", "Address of the first account, made at the first start.", _email),
+    Setting("admin_password", "Password of the first account.", _long(12), secret=True),
+    Setting("admin_token", "An API token that opens the first account.", _long(8), secret=True),
+    Setting("log_level", "The least severe lines that are logged.", _one_of(*LEVELS)),
+    Setting("log_format", "console for people, json for programs.", _one_of("console", "json")),
+    Setting("drain_seconds", "Over how long SDKs are asked to leave at the end.", _number(0, 600)),
+    Setting("heartbeat_seconds", "How often each stream hears from the server.", _number(1, 300)),
+    Setting("database_pool_size", "Connections to PostgreSQL at most.", _whole(2, 200)),
+    Setting("tombstone_days", "Days after which deletions are forgotten.", _number(1, 3650)),
+    Setting("reuse_port", "Let several processes listen on one port.", _yes_or_no),
+)
+
+
+def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
+    """The settings of a process; ``overrides`` (by field) go before variables.
+
+    Overrides that are None were not given. Raises :class:`SettingsError`.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = list(_unknown(environ))
+    for setting in SETTINGS:
+        given = overrides.get(setting.name)
+        text = environ.get(setting.variable, "") if given is None else str(given)
+        if not text:
+            continue
+        try:
+            values[setting.name] = setting.read(text)
+        except ValueError as allowed:
+            shown = "" if setting.secret else f" '{text}'"
+            problems.append(f"{setting.variable}{shown} cannot be used; it takes {allowed}")
+    problems += _missing(values)
+    if problems:
+        raise SettingsError(tuple(problems))
+    return Settings(**values)
+
+
+def _unknown(environ: Mapping[str, str]) -> list[str]:
+    known = {setting.variable for setting in SETTINGS}
+    return [
+        f"{name} is not a setting; `halyard settings` lists them all"
+        for name in sorted(environ)
+        if name.startswith(PREFIX) and name not in known
+    ]
+
+
+def _missing(values: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"{PREFIX}{name.upper()} is required"
+        for name in ("database_url", "redis_url")
+        if name not in values
+    ]
+    if ("admin_email" in values) != ("admin_password" in values):
+        problems.append("HALYARD_ADMIN_EMAIL and HALYARD_ADMIN_PASSWORD go together")
+    if "admin_token" in values and "admin_email" not in values:
+        problems.append("HALYARD_ADMIN_TOKEN needs HALYARD_ADMIN_EMAIL, whose account it opens")
+    return problems
