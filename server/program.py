@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import asyncpg
 import structlog
 import uvicorn
+from projections.runner import Projector
 from redis.asyncio import Redis, from_url
 
 from domain.system import SystemState
@@ -24,7 +25,6 @@ from eventstore.migrate import require_current
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
 from projections.rulesets import Rulesets
-from projections.runner import Projector
 from server.http.app import create_app
 from server.http.auth import Authenticator
 from server.http.services import Services
@@ -54,6 +54,7 @@ class Program:
     redis: Redis
     writers: Writers
     rulesets: Rulesets
+    presence: RulesetsPresence
     readiness: Readiness
     projector: Projector | None
     gateway: Gateway
@@ -77,6 +78,8 @@ async def serve(settings: Settings, prepare: Prepare | None = None) -> None:
         redis = await stack.enter_async_context(_redis(settings))
         program = await stack.enter_async_context(_running(settings, pool, redis, listener))
         await _first_account(program)
+        # Early callers wait in the backlog instead of being refused.
+        listener.listen(BACKLOG)
         if prepare is not None:
             await prepare(program)
         await _serve_http(program, listener)
@@ -132,6 +135,7 @@ async def _running(
             redis=redis,
             writers=writers,
             rulesets=rulesets,
+            presence=presence,
             readiness=Readiness(store, redis, presence, gateway),
             projector=projector,
             gateway=gateway,

@@ -24,6 +24,9 @@ REMEMBERED_S = 1.0
 """For so long an answer about all rulesets is given again: strangers can cause the question."""
 
 
+POLL_S = 0.02
+
+
 class RulesetsPresence:
     """Whether every environment of every project has its ruleset in Redis."""
 
@@ -41,6 +44,11 @@ class RulesetsPresence:
                 self._answer = await self._look()
                 self._asked_at_s = time.monotonic()
             return self._answer
+
+    async def wait_complete(self) -> None:
+        """Wait until none is missing; the caller bounds it."""
+        while not await self._look():  # noqa: ASYNC110 - Redis has no event for it
+            await asyncio.sleep(POLL_S)
 
     async def _look(self) -> bool:
         try:

@@ -25,15 +25,16 @@ def sdk_example(record: DevRecord) -> str:
     )
 
 
-def print_welcome(record: DevRecord, file: Path, console: Console) -> None:
-    """Greet whoever started it."""
+def print_welcome(record: DevRecord, file: Path, console: Console, *, is_new: bool) -> None:
+    """Greet whoever started it; ``is_new`` where the demo was made just now."""
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold")
     facts.add_column(overflow="fold")
     facts.add_row("Address", record.url)
     facts.add_row("Login", f"{record.admin.email}  /  {record.admin.password}")
     facts.add_row("API token", record.admin.token)
-    facts.add_row("Project", record.project)
+    kept = "just seeded" if is_new else "as you left it"
+    facts.add_row("Project", f"{record.project} ({kept})")
     facts.add_row("All of it", str(file))
     console.print()
     console.print(Panel(facts, title="Halyard is ready", title_align="left", expand=False))
