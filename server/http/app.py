@@ -6,8 +6,6 @@ files); the API itself is one entry of its router.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Lifespan
@@ -24,5 +22,4 @@ def create_app(
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """The application; ``beside`` are routes that are tried before the API's."""
-    border = Border(replace(services, routes=ROUTES))
-    return Starlette(routes=[*beside, border], lifespan=lifespan)
+    return Starlette(routes=[*beside, Border(services, ROUTES)], lifespan=lifespan)

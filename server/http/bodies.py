@@ -8,6 +8,7 @@ domain's, which is strict; faults are told in the body's own terms.
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import msgspec
@@ -34,6 +35,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """Fields of the command that are parameters of the path."""
     renamed: dict[str, str] = {}
     """From a name in the body to the name in the command."""
+    listed: dict[str, str] = {}
+    """Lists in the body, and what their items' ``key`` is called in the command."""
     nested: str = ""
     """The field of the command that the body is; empty where it is the whole command."""
     nested_type: type[Rule] | type[Serve] | None = None
@@ -52,19 +55,29 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         for name in self.path:
             content[name] = call.parameters[name]
         if self.id_in_path:
-            nested = cast("dict[str, Any]", content.setdefault(self.nested, {}))
-            content[self.nested] = {**nested, "id": call.parameters[self.id_in_path]}
+            self._identify(content, call.parameters[self.id_in_path])
         return decode_command(with_precondition(call, content))
+
+    def _identify(self, content: dict[str, Any], nested_id: str) -> None:
+        """What was read can be sent back as it was: then its id stands in the body too."""
+        nested = cast("dict[str, Any]", content.setdefault(self.nested, {}))
+        if nested.setdefault("id", nested_id) != nested_id:
+            raise Malformed(Problem("/id", f"the path says '{nested_id}': an id never changes"))
 
     def _from_body(self, body: dict[str, Any]) -> dict[str, Any]:
         taken = {*self.path, *self.withheld, *self.renamed.values(), "type"} - self.renamed.keys()
-        if self.id_in_path:
-            taken.add("id")
         misplaced = sorted(taken & body.keys())
         if misplaced:
             raise Malformed(*(Problem(f"/{name}", "is not a field here") for name in misplaced))
-        if not self.nested:
-            return {self.renamed.get(name, name): value for name, value in body.items()}
+        if self.nested:
+            return self._nested(body)
+        content = {self.renamed.get(name, name): value for name, value in body.items()}
+        for name, key in self.listed.items():
+            if isinstance(content.get(name), list):
+                content[name] = [_with_key_as(item, key) for item in content[name]]
+        return content
+
+    def _nested(self, body: dict[str, Any]) -> dict[str, Any]:
         outside = (*SHARED_FIELDS, *self.beside)
         content = {name: value for name, value in body.items() if name in outside}
         content[self.nested] = {name: v for name, v in body.items() if name not in outside}
@@ -81,17 +94,29 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         first, slash, further = rest.partition("/")
         if first and first == self.nested:
             return slash + further
+        if first in self.listed:
+            key = re.compile(rf"(?<=/){re.escape(self.listed[first])}$")
+            return f"/{first}{slash}{key.sub('key', further)}"
         for name, field in self.renamed.items():
             if first == field:
                 return f"/{name}{slash}{further}"
         return path
 
 
+def _with_key_as(item: object, name: str) -> object:
+    """An item that calls itself by ``key``, with that field called ``name``."""
+    if not isinstance(item, dict) or "key" not in item:
+        return item
+    return {name: item["key"], **{field: v for field, v in item.items() if field != "key"}}
+
+
 def with_precondition(call: Call, content: dict[str, Any]) -> dict[str, Any]:
     """Add what ``If-Match`` and ``?comment=`` say, unless the body says it."""
     revision = expected_revision(call)
-    if revision is not None and content.setdefault("expectedRevision", revision) != revision:
-        raise Malformed(Problem("If-Match", "differs from expectedRevision in the body"))
+    if revision is not None:
+        if content.get("expectedRevision") not in (None, revision):
+            raise Malformed(Problem("If-Match", "differs from expectedRevision in the body"))
+        content["expectedRevision"] = revision
     comment = call.query_as(WriteQuery).comment
     if comment:
         content.setdefault("comment", comment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import NODEFAULT
@@ -16,7 +16,7 @@ def body_type(shape: Shape) -> type[msgspec.Struct]:
     own = _fields_by_shown_name(shape)
     return msgspec.defstruct(
         f"{shape.command.__name__}Body",
-        [(field.name, field.type, _default(field)) for field in own.values()],
+        [(field.name, _type(shape, field), _default(field)) for field in own.values()],
         rename={field.name: shown for shown, field in own.items()},
         kw_only=True,
         forbid_unknown_fields=True,
@@ -34,9 +34,23 @@ def _fields_by_shown_name(shape: Shape) -> dict[str, FieldInfo]:
         beside = (*SHARED_FIELDS, *shape.beside)
         nested = {field.encode_name: field for field in fields(shape.nested_type)}
         own = nested | {name: field for name, field in own.items() if name in beside}
-    hidden = {*shape.path, *shape.withheld} | ({"id"} if shape.id_in_path else set())
+    hidden = {*shape.path, *shape.withheld}
     shown = {of_command: of_body for of_body, of_command in shape.renamed.items()}
     return {shown.get(name, name): field for name, field in own.items() if name not in hidden}
+
+
+def _type(shape: Shape, field: FieldInfo) -> Any:
+    """The field's own type, or that of a list whose items call themselves by ``key``."""
+    if field.encode_name not in shape.listed:
+        return field.type
+    (item, _) = get_args(field.type)
+    renamed = {shape.listed[field.encode_name]: "key"}
+    listed = msgspec.defstruct(
+        f"{item.__name__}Body",
+        [(own.name, own.type, _default(own)) for own in fields(item)],
+        rename={own.name: renamed.get(own.encode_name, own.encode_name) for own in fields(item)},
+    )
+    return tuple[listed, ...]  # type: ignore[valid-type]
 
 
 def _default(field: FieldInfo) -> Any:

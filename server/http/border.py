@@ -31,9 +31,9 @@ log = structlog.stdlib.get_logger("halyard.http")
 class Border(BaseRoute):
     """The whole API as one entry of Starlette's router: it takes every HTTP request."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, routes: tuple[Route, ...]) -> None:
         self._services = services
-        self._tree = Tree(services.routes)
+        self._tree = Tree(routes)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Every path is ours, so that even an unknown one is answered with a problem."""
@@ -89,7 +89,7 @@ class Border(BaseRoute):
 
 
 def _routed(call: Call, found: Found[Route] | MethodMissing | None) -> Route:
-    if found is None:
+    if found is None or "\0" in call.path:
         raise NoSuchRoute(call.path)
     if isinstance(found, MethodMissing):
         raise MethodNotAllowed(call.method, found.allowed)

@@ -59,6 +59,9 @@ class EventView(msgspec.Struct, frozen=True, rename="camel"):
     """What was decided, in the newest shape of its type; ``comment`` where there was one."""
 
 
+LINES_PAGE = MAX_LIMIT
+"""How many events are read at once where all of them are asked for."""
+
 EventPage: TypeAlias = Page[EventView]
 
 
@@ -158,7 +161,7 @@ async def _lines(call: Call, search: Search, most: int | None) -> AsyncIterator[
         search = replace(search, before=min(end, search.before or end))
     left = most
     while left is None or left > 0:
-        limit = MAX_LIMIT if left is None else min(left, MAX_LIMIT)
+        limit = LINES_PAGE if left is None else min(left, LINES_PAGE)
         page = await store.search(log_id, replace(search, limit=limit))
         for view in await event_views(call.services, page):
             yield encode(view) + b"\n"

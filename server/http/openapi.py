@@ -54,12 +54,6 @@ _CONDITION: dict[str, Any] = {
 }
 
 
-@cache
-def description(routes: tuple[Route, ...]) -> bytes:
-    """The document, as JSON."""
-    return msgspec.json.encode(describe(routes))
-
-
 def describe(routes: tuple[Route, ...]) -> dict[str, Any]:
     """The document."""
     described = tuple(_types_of(routes))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import structlog
 from halyard_protocol.codec import encode
 
 from server.http.call import Call
-from server.http.openapi import description
 from server.http.replies import Reply, ok
 from server.http.routes import Route, reading
 from server.http.services import Check
@@ -93,14 +92,8 @@ async def _outcome(check: Check) -> str:
         return "failed"
 
 
-async def openapi(call: Call) -> Reply:
-    """The description of all routes."""
-    return Reply(200, description(call.services.routes))
-
-
 ROUTES: tuple[Route, ...] = (
     reading("/", welcome, "Say what this is", permission=None, tag=_TAG, response=Welcome),
     reading("/healthz", healthz, "Alive", permission=None, tag=_TAG, response=Health),
     reading("/readyz", readyz, "Ready", permission=None, tag=_TAG, response=Readiness),
-    reading("/openapi.json", openapi, "This description", permission=None, tag=_TAG, response=Any),
 )

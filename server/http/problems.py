@@ -18,7 +18,7 @@ from halyard_protocol.codec import encode
 from halyard_protocol.problems import Problem
 
 from domain import errors as refusals
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import SchemaOutdated, StoreBusy, StoreUnavailable
 from server.http import faults
 from server.http.replies import PROBLEM, Header, Reply
 from server.writing import errors as writing
@@ -48,6 +48,8 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
 
 INTERNAL = Kind(500, "internal", "The server failed")
 UNAVAILABLE = Kind(503, "store-unavailable", "The database cannot be reached")
+BUSY = Kind(503, "store-busy", "The database could not do it just now")
+OUTDATED = Kind(503, "schema-outdated", "The database was not migrated to this version")
 _STALE = Kind(412, "stale-revision", "It has changed since you read it")
 _CONFLICT = Kind(409, "conflict", "The project's state stands against it")
 
@@ -80,6 +82,8 @@ KINDS: dict[type[Exception], Kind] = {
     writing.LogPoisoned: Kind(503, "log-poisoned", "The project's log cannot be read to its end"),
     writing.NotReached: Kind(504, "not-reached", "The seq was not reached in time"),
     StoreUnavailable: UNAVAILABLE,
+    StoreBusy: BUSY,
+    SchemaOutdated: OUTDATED,
 }
 """Every kind of failure that is not a fault of the program."""
 
@@ -112,8 +116,8 @@ def problem_reply(error: BaseException, request_id: str) -> Reply:
 def _detail(error: BaseException, kind: Kind, request_id: str) -> str:
     if kind is INTERNAL:
         return f"an unforeseen fault; the server's log has it under request {request_id}"
-    if kind is UNAVAILABLE:
-        return "the database cannot be reached; try again shortly"
+    if kind in (UNAVAILABLE, BUSY, OUTDATED):
+        return f"{kind.title.lower()}; try again shortly"
     return str(error)
 
 
@@ -133,7 +137,7 @@ def _headers(error: BaseException) -> tuple[Header, ...]:
             return error.headers
         case writing.Overloaded():
             return (_retry_after(error.retry_after_s),)
-        case StoreUnavailable() | writing.NotReached():
+        case StoreUnavailable() | StoreBusy() | writing.NotReached():
             return (_retry_after(RETRY_AFTER_S),)
         case _:
             return ()

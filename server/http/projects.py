@@ -56,7 +56,9 @@ async def _summary(call: Call, key: str) -> ProjectSummary | None:
     return None if project is None else ProjectSummary(key, project.name)
 
 
-_CREATION = Shape(command=c.CreateProject, renamed={"key": "project"})
+_CREATION = Shape(
+    command=c.CreateProject, renamed={"key": "project"}, listed={"environments": "environment"}
+)
 
 
 async def create_project(call: Call) -> Reply:

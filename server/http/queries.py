@@ -93,6 +93,8 @@ def read_query(raw: bytes, of: type[Q]) -> Q:
         many = names.get(name)
         if many is None:
             raise Malformed(Problem(f"?{name}", _unknown(names)))
+        if "\0" in value:
+            raise Malformed(Problem(f"?{name}", "holds a null character"))
         if many:
             found.setdefault(name, []).append(value)
         elif name in found:

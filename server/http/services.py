@@ -9,7 +9,6 @@ from typing import TypeAlias
 from eventstore.store import EventStore
 from projections.rulesets import Rulesets
 from server.http.auth import Authenticator
-from server.http.routes import Route
 from server.writing.writers import Writers
 
 Check: TypeAlias = Callable[[], Awaitable[str | None]]
@@ -48,5 +47,3 @@ class Services:
     actor_names: ActorNames = _no_names
     rulesets: Rulesets | None = None
     """Where this process can see them."""
-    routes: tuple[Route, ...] = ()
-    """The whole table: the API documents itself from it."""

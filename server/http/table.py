@@ -1,6 +1,11 @@
-"""Every route of the API."""
+"""Every route of the API, and the one that describes them all."""
 
 from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
 
 from server.http import (
     environments,
@@ -14,7 +19,21 @@ from server.http import (
     sdk_keys,
     segments,
 )
-from server.http.routes import Route
+from server.http.call import Call
+from server.http.openapi import describe
+from server.http.replies import Reply
+from server.http.routes import Route, reading
+
+
+async def read_description(_call: Call) -> Reply:
+    """The table as OpenAPI."""
+    return Reply(200, _description())
+
+
+@cache
+def _description() -> bytes:
+    return msgspec.json.encode(describe(ROUTES))
+
 
 ROUTES: tuple[Route, ...] = (
     *projects.ROUTES,
@@ -27,4 +46,12 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *projection_status.ROUTES,
     *operations.ROUTES,
+    reading(
+        "/openapi.json",
+        read_description,
+        "This description, as OpenAPI 3.1",
+        permission=None,
+        tag="operations",
+        response=dict[str, Any],
+    ),
 )

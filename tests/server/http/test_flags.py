@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from tests.server.http.conftest import FLAG, PROJECT, SETTINGS, created, problem
+from tests.support.api import FLAG, PROJECT, SETTINGS, created, problem
 
 
 async def test_a_created_flag_is_at_the_location_that_its_creation_names(

@@ -1,0 +1,113 @@
+"""The log over HTTP: filters, pages, NDJSON, time travel."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.api import FLAG, PROJECT, SETTINGS, created, problem
+
+EVENTS = f"{PROJECT}/events"
+
+
+@pytest.fixture
+async def busy(demo: httpx.AsyncClient) -> httpx.AsyncClient:
+    """Demo's log: five events of its beginning, then these four."""
+    await demo.post(f"{SETTINGS}/enable")
+    await demo.post(f"{FLAG}/environments/production/enable")
+    await created(demo, f"{PROJECT}/segments", {"key": "beta"})
+    await demo.post(f"{SETTINGS}/disable")
+    return demo
+
+
+async def seqs(api: httpx.AsyncClient, query: str) -> list[int]:
+    page = (await api.get(f"{EVENTS}?{query}")).json()
+    return [event["seq"] for event in page["items"]]
+
+
+async def test_events_are_found_by_entity_type_actor_and_seq(busy: httpx.AsyncClient) -> None:
+    assert await seqs(busy, "") == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert await seqs(busy, "order=oldest&limit=2") == [1, 2]
+    assert await seqs(busy, "entityKind=segment") == [8]
+    assert await seqs(busy, "entityKind=flag&entityKey=checkout") == [9, 7, 6, 5]
+    assert await seqs(busy, "entityKind=flag&environment=production") == [7]
+    assert await seqs(busy, "type=FlagEnabled") == [7, 6]
+    assert await seqs(busy, "actor=account-1&after=7") == [9, 8]
+    assert await seqs(busy, "actor=somebody") == []
+    assert await seqs(busy, "before=3") == [2, 1]
+    assert await seqs(busy, "at=3") == [3, 2, 1]
+    assert await seqs(busy, "at=8&before=3") == [2, 1]
+
+
+async def test_events_are_found_by_time(busy: httpx.AsyncClient) -> None:
+    events = (await busy.get(f"{EVENTS}?order=oldest")).json()["items"]
+    then = events[6]["recordedAt"]
+    assert await seqs(busy, f"since={then}") == [9, 8, 7]
+    assert await seqs(busy, f"until={then}") == [6, 5, 4, 3, 2, 1]
+    assert await seqs(busy, f"at={then}") == [7, 6, 5, 4, 3, 2, 1]
+    refused = await busy.get(f"{EVENTS}?since=2026-01-01T00:00:00")
+    assert problem(refused, 422, "malformed")["errors"][0]["path"] == "?since"
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+async def test_pages_of_events_follow_each_other(busy: httpx.AsyncClient, order: str) -> None:
+    seen: list[int] = []
+    cursor = ""
+    while True:
+        page = (await busy.get(f"{EVENTS}?limit=4&order={order}{cursor}")).json()
+        seen += [event["seq"] for event in page["items"]]
+        if page["nextCursor"] is None:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+    assert seen == sorted(range(1, 10), reverse=order == "newest")
+
+
+async def test_a_cursor_that_was_not_given_out_is_refused(busy: httpx.AsyncClient) -> None:
+    for cursor in ("!", "x", "YWJj", "wrong="):
+        refused = await busy.get(EVENTS, params={"cursor": cursor})
+        assert problem(refused, 422, "malformed")["errors"][0]["path"] == "?cursor"
+
+
+async def test_the_whole_log_comes_as_lines_where_that_is_asked_for(
+    busy: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.http.histories.LINES_PAGE", 2)
+
+    async def lines(query: str) -> list[Any]:
+        response = await busy.get(f"{EVENTS}?{query}", headers={"accept": "application/x-ndjson"})
+        assert response.headers["content-type"] == "application/x-ndjson"
+        return [json.loads(line)["seq"] for line in response.text.splitlines()]
+
+    assert await lines("") == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert await lines("order=oldest") == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert await lines("order=oldest&limit=3") == [1, 2, 3]
+    assert await lines("entityKind=flag&type=FlagEnabled") == [7, 6]
+
+
+async def test_a_flag_s_history_is_filtered_as_the_log_is(busy: httpx.AsyncClient) -> None:
+    page = (await busy.get(f"{FLAG}/history?environment=production")).json()
+    assert [event["type"] for event in page["items"]] == ["FlagEnabled"]
+    refused = await busy.get(f"{FLAG}/history?entityKind=segment")
+    assert problem(refused, 422, "malformed")["errors"][0]["path"] == "?entityKind"
+
+
+async def test_an_event_is_shown_with_its_envelope(busy: httpx.AsyncClient) -> None:
+    event = (await busy.get(f"{EVENTS}?limit=1")).json()["items"][0]
+    recorded_at, command_id = event.pop("recordedAt"), event.pop("commandId")
+    assert event.pop("correlationId")
+    assert (recorded_at[-1], len(command_id)) == ("Z", 36)
+    assert event == {
+        "seq": 9,
+        "type": "FlagDisabled",
+        "entity": {"kind": "flag", "key": "checkout", "environment": "development"},
+        "revision": 2,
+        "actor": {"id": "account-1", "name": "Ada"},
+        "body": {},
+    }
+
+
+async def test_the_log_of_no_project_is_not_found(busy: httpx.AsyncClient) -> None:
+    problem(await busy.get("/api/v1/projects/none/events"), 404, "not-found")

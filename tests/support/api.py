@@ -1,0 +1,88 @@
+"""The real HTTP application on a real database, asked through ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from domain.system import CreateAccount, IssueToken
+from eventstore.accounts import Accounts
+from eventstore.log import SYSTEM_LOG
+from eventstore.pool import create_pool
+from eventstore.store import EventStore
+from server.credentials import fingerprint
+from server.http.actors import AccountNames
+from server.http.app import create_app
+from server.http.auth import Authenticator
+from server.http.services import Services
+from server.writing.submission import Submission
+from server.writing.writers import Writers
+
+TOKEN = "hly_" + "a" * 64
+ADMIN = "account-1"
+PROJECT = "/api/v1/projects/demo"
+FLAG = f"{PROJECT}/flags/checkout"
+SETTINGS = f"{FLAG}/environments/development"
+
+
+async def install(services: Services) -> None:
+    """An admin with a token and a name, and an account whose role allows nothing."""
+    account = CreateAccount(account=ADMIN, role="admin")
+    token = IssueToken(token="token-1", account=ADMIN, sha256=fingerprint(TOKEN))
+    viewer = CreateAccount(account="account-2", role="nobody-yet")
+    of_viewer = IssueToken(token="token-2", account="account-2", sha256=fingerprint("viewer"))
+    commands = (account, token, viewer, of_viewer)
+    await services.writers.submit(SYSTEM_LOG, Submission.of("setup", *commands))
+
+
+@asynccontextmanager
+async def running_services(database_url: str, **more: Any) -> AsyncIterator[Services]:
+    """One server process's services; ``more`` are further fields of them."""
+    async with create_pool(database_url, max_size=4) as pool, asyncio.TaskGroup() as tasks:
+        store = EventStore(pool)
+        writers = Writers(store, tasks, lambda _log, _seq: None)
+
+        async def installation() -> Any:
+            return (await writers.system()).state
+
+        accounts = Accounts(pool)
+        if await accounts.by_id(ADMIN) is None:
+            await accounts.add(ADMIN, "ada@example.org", "Ada", None)
+        names = AccountNames(accounts)
+        yield Services(writers, store, Authenticator(installation), actor_names=names, **more)
+        writers.stop()
+
+
+@asynccontextmanager
+async def client_of(
+    services: Services, token: str | None = TOKEN
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that asks the application of these services."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    transport = httpx.ASGITransport(create_app(services))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://halyard", headers=headers
+    ) as client:
+        yield client
+
+
+async def created(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> httpx.Response:
+    """Create something, or fail the test."""
+    response = await api.post(path, json=body)
+    assert response.status_code == 201, response.text
+    return response
+
+
+def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+    """The problem in a response, which must be of this kind."""
+    body: dict[str, Any] = response.json()
+    assert (response.status_code, body["type"]) == (status, f"urn:halyard:problem:{slug}"), body
+    assert response.headers["content-type"] == "application/problem+json"
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    return body
