@@ -128,3 +128,9 @@ def test_two_who_saw_the_same_revision_do_not_both_add() -> None:
 def test_there_are_only_so_many_rules() -> None:
     history = given(flag("a"), *(add(f"r{number}") for number in range(MAX_RULES)))
     history.refusal(add("more"), LimitReached)
+
+
+def test_whoever_saw_nothing_yet_does_not_change_what_is_there() -> None:
+    history = given(flag("a"), add("r1"))
+    unseen = c.RemoveRule("a", "staging", "r1", expected_revision=0)
+    assert history.refusal(unseen, StaleRevision).expected == 0
