@@ -3,7 +3,7 @@
 ::
 
     VERSION       marks the folder as Halyard's, and of which layout
-    lock          flock held while a Halyard uses the data; says its pid and address
+    lock          flock held while a Halyard uses the data; says its pid and addresses
     .gitignore    keeps keys and passwords out of a repository that the folder lies in
     dev.json      addresses, keys and passwords (written by ``halyard dev``, mode 0600)
     postgres/     PostgreSQL's data    valkey/   Valkey's data
@@ -108,11 +108,14 @@ def make_private(folder: Path, mode: int = 0o700) -> None:
         folder.mkdir(mode=mode)
 
 
-class Holder(msgspec.Struct, frozen=True):
-    """Who uses the data: what the lock file says."""
+class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who uses the data: what the lock file says. A field is None while it is not known yet."""
 
     pid: int | None = None
     address: str | None = None
+    """Of the HTTP API; an administrative command has none."""
+    database_url: str | None = None
+    redis_url: str | None = None
 
 
 class DataDirLock:
@@ -135,7 +138,7 @@ class DataDirLock:
             found = holder(self._data_dir) or Holder()
             raise DataDirInUse(self._data_dir.root, found.pid, found.address) from None
         self._fd = fd
-        self._write(Holder(os.getpid()))
+        self.announce(Holder(os.getpid()))
         return self
 
     def __exit__(
@@ -147,11 +150,8 @@ class DataDirLock:
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
 
-    def announce(self, address: str) -> None:
-        """Add the address at which this Halyard is reached to what a second start is told."""
-        self._write(Holder(os.getpid(), address))
-
-    def _write(self, holder: Holder) -> None:
+    def announce(self, holder: Holder) -> None:
+        """Say who is here, and what is reached where."""
         text = msgspec.json.encode(holder)
         os.pwrite(self._fd, text, 0)
         os.ftruncate(self._fd, len(text))
@@ -163,6 +163,11 @@ def holder(data_dir: DataDir) -> Holder | None:
         return msgspec.json.decode(data_dir.lock.read_bytes(), type=Holder)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def is_prepared(data_dir: DataDir) -> bool:
+    """Whether there is an installation in the folder."""
+    return (data_dir.root / "VERSION").exists()
 
 
 def is_running(data_dir: DataDir) -> bool:

@@ -9,6 +9,7 @@ the addresses: connection pools need only connect again.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import NoReturn, Protocol
 import structlog
 
 from server.embedded.binaries import postgres_binary
-from server.embedded.data_dir import DataDir, DataDirLock
+from server.embedded.data_dir import DataDir, DataDirLock, Holder
 from server.embedded.faults import KeepsFailing, StartFailed
 from server.embedded.identity import postgres_identity
 from server.embedded.postgres import Postgres
@@ -75,7 +76,10 @@ class EmbeddedServers:
 
     def announce(self, address: str) -> None:
         """Let a second start on the same data say at which address this one is reached."""
-        self._lock.announce(address)
+        self._lock.announce(self._holder(address))
+
+    def _holder(self, address: str | None) -> Holder:
+        return Holder(os.getpid(), address, self.database_url, self.redis_url)
 
     async def wait_failed(self) -> NoReturn:
         """Wait until a server cannot be kept running, then raise KeepsFailing."""
@@ -95,6 +99,7 @@ class EmbeddedServers:
                 for server in (self.postgres, self.valkey)
             )
             stack.push_async_callback(_cancel, self._keepers)
+            self._lock.announce(self._holder(None))
             self._stack = stack.pop_all()
         return self
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.embedded.data_dir import DataDir, DataDirLock, holder, is_running
+from server.embedded.data_dir import DataDir, DataDirLock, Holder, holder, is_prepared, is_running
 from server.embedded.faults import DataDirInUse, NotADataDir
 
 
@@ -48,6 +48,13 @@ def test_a_folder_of_another_layout_is_refused(tmp_path: Path) -> None:
         DataDir.at(tmp_path).prepare()
 
 
+def test_only_a_prepared_folder_is_an_installation(tmp_path: Path) -> None:
+    data_dir = DataDir.at(tmp_path)
+    assert not is_prepared(data_dir)
+    data_dir.prepare()
+    assert is_prepared(data_dir)
+
+
 def test_preparing_that_was_cut_short_is_finished(tmp_path: Path) -> None:
     (tmp_path / "VERSION").touch()
     data_dir = DataDir.at(tmp_path)
@@ -64,7 +71,7 @@ def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_second_start_hears_who_is_there_and_where(tmp_path: Path) -> None:
     data_dir = DataDir.at(tmp_path)
     with DataDirLock(data_dir) as lock:
-        lock.announce("http://127.0.0.1:8080")
+        lock.announce(Holder(os.getpid(), "http://127.0.0.1:8080"))
         with pytest.raises(DataDirInUse) as refused, DataDirLock(data_dir):
             pass
     assert str(refused.value) == (

@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio
 
 from server.embedded import supervisor
-from server.embedded.data_dir import is_running
+from server.embedded.data_dir import Holder, holder, is_running
 from server.embedded.faults import BinariesMissing, DataDirInUse, KeepsFailing, NotADataDir
 from server.embedded.orphans import processes_in
 from server.embedded.supervisor import EmbeddedServers
@@ -68,6 +68,8 @@ async def test_both_answer_and_both_are_gone_afterwards(tmp_path: Path) -> None:
     async with EmbeddedServers(tmp_path / "data", durable=False) as servers:
         await check_both_answer(servers)
         assert is_running(servers.data_dir)
+        here = Holder(os.getpid(), None, servers.database_url, servers.redis_url)
+        assert holder(servers.data_dir) == here
     assert processes_of(servers) == ()
     assert not is_running(servers.data_dir)
 
