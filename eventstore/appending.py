@@ -29,6 +29,9 @@ from eventstore.statements import statement
 MISSING_PAGE = 1000
 """Events that one answer of a caller who is behind brings along."""
 
+_HEAD, _KEY, _RECORDED, _EVENT = slice(1, 5), slice(6, 8), slice(8, 11), slice(11, None)
+"""Where the statement ``append`` has its columns; slices of a row are tuples."""
+
 
 async def append(connection: asyncpg.pool.PoolConnectionProxy, batch: Batch) -> AppendAnswer:
     """Append in the connection's transaction, or in one of its own where there is none."""
@@ -77,18 +80,14 @@ def _answer(log_id: str, rows: list[asyncpg.Record]) -> AppendAnswer:
         case "appended":
             return Appended(_head(log_id, first), first["first_at"])
         case "behind":
-            missing = tuple(StoredEvent(*row["missing"]) for row in rows[1:])
-            return Behind(_head(log_id, first), missing)
+            return Behind(
+                _head(log_id, first), tuple(StoredEvent(*row[_EVENT]) for row in rows[1:])
+            )
         case "forked":
             return Forked(_head(log_id, first))
         case _:
-            return Duplicate(dict(_recorded(row["recorded"]) for row in rows))
+            return Duplicate({row[_KEY]: Recorded(*row[_RECORDED]) for row in rows})
 
 
 def _head(log_id: str, row: asyncpg.Record) -> Head:
-    return Head(log_id, row["head_epoch"], row["head_seq"], row["head_hash"], row["head_at"])
-
-
-def _recorded(row: asyncpg.Record) -> tuple[tuple[str, str], Recorded]:
-    key = (row["actor_id"], row["idempotency_key"])
-    return key, Recorded(row["request_hash"], row["outcome"], row["last_seq"])
+    return Head(log_id, *row[_HEAD])

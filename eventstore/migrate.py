@@ -52,6 +52,17 @@ class ChangedMigration(StoreError):
         self.name = name
 
 
+class MisplacedMigration(StoreError):
+    """A migration that was not applied comes before one that was."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the migration {name} was not applied, but a later one was; "
+            "a new migration must come after all that exist: give it the next number"
+        )
+        self.name = name
+
+
 class Migration(msgspec.Struct, frozen=True):
     """A step of the schema, as this program knows it."""
 
@@ -86,8 +97,8 @@ async def migrate(
 ) -> tuple[str, ...]:
     """Apply what is pending; returns the names of what was applied.
 
-    Interrupted at any point, it can be run again. Raises :class:`UnknownMigration` or
-    :class:`ChangedMigration`, having changed nothing.
+    Interrupted at any point, it can be run again. Raises :class:`UnknownMigration`,
+    :class:`ChangedMigration` or :class:`MisplacedMigration`, having changed nothing.
     """
     known = known_migrations() if migrations is None else migrations
     with translating:
@@ -144,7 +155,10 @@ def _pending(known: tuple[Migration, ...], applied: list[asyncpg.Record]) -> tup
         if migration.sha256 != row["sha256"]:
             raise ChangedMigration(migration.name)
     names = {row["name"] for row in applied}
-    return tuple(migration for migration in known if migration.name not in names)
+    pending = tuple(migration for migration in known if migration.name not in names)
+    if pending and pending[0].name < max(names, default=""):
+        raise MisplacedMigration(pending[0].name)
+    return pending
 
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:

@@ -1,7 +1,23 @@
 -- Every statement of the event store, under the name of its intention.
 
+-- name: event_columns
+-- What a stored event is made of, in this order, wherever a statement says event_columns in braces.
+-- Named one by one, so that a version that knows fewer columns goes on reading a newer table.
+log_id, seq, event_id, environment, entity_kind, entity_key, revision, type, schema_version,
+critical, body, actor_id, command_id, correlation_id, causation_id, ends_delta, recorded_at, hash
+
 -- name: append
-SELECT * FROM append_events(
+-- The rows are taken apart here: the driver would have to ask for the composite types first.
+SELECT
+    answer, head_epoch, head_seq, head_hash, head_at, first_at,
+    (recorded).actor_id, (recorded).idempotency_key, (recorded).request_hash, (recorded).outcome,
+    (recorded).last_seq,
+    (missing).log_id, (missing).seq, (missing).event_id, (missing).environment,
+    (missing).entity_kind, (missing).entity_key, (missing).revision, (missing).type,
+    (missing).schema_version, (missing).critical, (missing).body, (missing).actor_id,
+    (missing).command_id, (missing).correlation_id, (missing).causation_id, (missing).ends_delta,
+    (missing).recorded_at, (missing).hash
+FROM append_events(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
     $22
 );
@@ -19,10 +35,11 @@ SELECT log_id, epoch, last_seq, last_hash, last_at FROM log_head ORDER BY log_id
 SELECT log_id, epoch, last_seq FROM log_head;
 
 -- name: read
-SELECT * FROM event WHERE log_id = $1 AND seq > $2 ORDER BY seq LIMIT $3;
+SELECT {event_columns} FROM event WHERE log_id = $1 AND seq > $2 ORDER BY seq LIMIT $3;
 
 -- name: read_upto
-SELECT * FROM event WHERE log_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4;
+SELECT {event_columns} FROM event
+WHERE log_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4;
 
 -- name: ends
 -- The head and the newest event in one snapshot: they differ only where the log was tampered with.
@@ -54,12 +71,6 @@ UPDATE log_head SET epoch = bumped_epoch(epoch) FROM turn;
 
 -- name: check_cluster_identity
 SELECT check_cluster_identity();
-
--- name: next_content
-INSERT INTO ruleset_content AS stored VALUES ($1, $2, greatest(1, $3::bigint))
-ON CONFLICT (log_id, environment)
-    DO UPDATE SET content = greatest(stored.content + 1, excluded.content)
-RETURNING content;
 
 -- name: save_snapshot
 -- Only of a state that lies on this log: the chain's hash at its seq must be the one it was folded to.

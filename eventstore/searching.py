@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from domain.facts import Entity
+from eventstore.statements import statement
 
 _SEQ_BEFORE = """coalesce((
     SELECT at.seq FROM event AS at WHERE at.log_id = $1 AND at.recorded_at < {}
@@ -81,5 +82,6 @@ def unit_statement(log_id: str, entity: Entity, limit: int) -> tuple[str, list[A
 
 def _select(conditions: list[str], *, newest_first: bool) -> str:
     direction = "DESC" if newest_first else "ASC"
-    wanted = " AND ".join(conditions)
-    return f"SELECT * FROM event WHERE {wanted} ORDER BY seq {direction} LIMIT $2"  # noqa: S608 - fixed texts
+    columns, wanted = statement("event_columns"), " AND ".join(conditions)
+    # All of these are fixed texts of this module; what callers give are arguments.
+    return f"SELECT {columns} FROM event WHERE {wanted} ORDER BY seq {direction} LIMIT $2"  # noqa: S608

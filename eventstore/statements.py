@@ -7,13 +7,17 @@ from functools import cache
 from importlib.resources import files
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 
 
 @cache
 def _statements() -> dict[str, str]:
     text = files("eventstore").joinpath("queries.sql").read_text(encoding="utf-8")
     _, *parts = _NAME.split(text)
-    return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+    texts = [_COMMENT.sub("", part).strip() for part in parts[1::2]]
+    named = dict(zip(parts[::2], texts, strict=True))
+    columns = named["event_columns"]
+    return {name: text.replace("{event_columns}", columns) for name, text in named.items()}
 
 
 def statement(name: str) -> str:

@@ -7,7 +7,8 @@ write does not know whether it happened: as after a lost connection, the record 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from hashlib import sha256
@@ -98,25 +99,28 @@ class EventStore:
 
     async def read_pages(
         self, log_id: str, after: int, upto: int | None = None, page_size: int = PAGE_SIZE
-    ) -> AsyncIterator[list[StoredEvent]]:
+    ) -> AsyncGenerator[list[StoredEvent], None]:
         """All events with ``after < seq <= upto`` in pages that end where a delta ends.
 
         A page is longer than ``page_size`` only where a single delta is. Ends at the log's end,
         as it was when the last page was read.
         """
+        coming = asyncio.ensure_future(self.read(log_id, after, page_size, upto))
         held: list[StoredEvent] = []
-        while True:
-            page = await self.read(log_id, after, page_size, upto)
-            held += page
-            if len(page) < page_size:
-                break
-            after = page[-1].seq
-            whole = _whole_deltas(held)
-            if whole:
-                yield held[:whole]
-                held = held[whole:]
-        if held:
-            yield held
+        try:
+            while len(page := await coming) == page_size:
+                # The next page is on its way while the caller works on this one.
+                coming = asyncio.ensure_future(self.read(log_id, page[-1].seq, page_size, upto))
+                held += page
+                whole = _whole_deltas(held)
+                if whole:
+                    yield held[:whole]
+                    held = held[whole:]
+            if held or page:
+                yield held + page
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
     async def search(self, log_id: str, search: Search) -> list[StoredEvent]:
         """The events of a log that match; ``search.limit`` of them at most."""
@@ -149,14 +153,6 @@ class EventStore:
         actors, names = [actor for actor, _ in pairs], [name for _, name in pairs]
         rows = await self._rows(statement("recorded"), log_id, actors, names)
         return {(row[0], row[1]): Recorded(*row[2:]) for row in rows}
-
-    async def next_content(self, log_id: str, environment: str, at_least: int = 1) -> int:
-        """Take the next content number of an environment: higher than all taken before.
-
-        And not below ``at_least``, for one who saw a higher number elsewhere.
-        """
-        row = await self._row("next_content", log_id, environment, at_least)
-        return int(row[0])
 
     async def save_snapshot(self, snapshot: Snapshot) -> bool:
         """Store a fold's state; older ones are thinned out. False where it is not on this log.

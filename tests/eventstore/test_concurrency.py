@@ -92,28 +92,32 @@ async def test_concurrent_writers_make_one_dense_log(store: EventStore) -> None:
     await _assert_each_counted_once(store, list(written))
 
 
-async def _kill_again_and_again(killer: asyncpg.Connection) -> None:
-    """Terminate a busy backend whenever the log has grown a little since the last time."""
-    killed_at = -1
-    while True:
+async def _kill_again_and_again(killer: asyncpg.Connection, done: asyncio.Event) -> int:
+    """Terminate busy backends whenever the log has grown a little since the last time."""
+    killed_at, kills = -1, 0
+    while not done.is_set():
         head = await killer.fetchval("SELECT max(last_seq) FROM log_head") or 0
-        if head > killed_at + 3 and await killer.fetchval(
+        if head <= killed_at + 3:
+            continue
+        killed = await killer.fetchval(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
             "WHERE datname = current_database() AND application_name = 'halyard' "
             "AND state = 'active' AND query LIKE '%append_events%'"
-        ):
-            killed_at = head
+        )
+        killed_at, kills = head if killed else killed_at, kills + killed
+    return kills
 
 
 async def test_killed_connections_lose_nothing_and_repeat_nothing(
     database_url: str, connection: asyncpg.Connection
 ) -> None:
     async with create_pool(database_url, max_size=8) as pool:
-        store = EventStore(pool)
-        killing = asyncio.create_task(_kill_again_and_again(connection))
+        store, done = EventStore(pool), asyncio.Event()
+        killing = asyncio.create_task(_kill_again_and_again(connection, done))
         async with _reader(store):
-            written = await asyncio.gather(*(_write(store, writer, 8) for writer in range(5)))
-        killing.cancel()
+            written = await asyncio.gather(*(_write(store, writer, 12) for writer in range(5)))
+        done.set()
+        assert await killing >= 5
         await _assert_each_counted_once(store, list(written))
 
 

@@ -1,9 +1,10 @@
-"""Reading: pages, revisions, times, snapshots, contents, epochs."""
+"""Reading: pages, revisions, times, snapshots, epochs."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from domain.facts import Entity
@@ -159,12 +160,12 @@ async def test_old_snapshots_are_thinned_to_one_in_a_span(
     assert await store.load_snapshot("demo", "project", 7) is not None
 
 
-async def test_content_numbers_only_rise(store: EventStore) -> None:
-    taken = [await store.next_content("demo", "production") for _ in range(3)]
-    taken.append(await store.next_content("demo", "production", at_least=40))
-    taken.append(await store.next_content("demo", "production", at_least=7))
-    assert taken == [1, 2, 3, 40, 41]
-    assert await store.next_content("demo", "staging", at_least=5) == 5
+async def test_a_reader_may_leave_in_the_middle(store: EventStore, pool: asyncpg.Pool) -> None:
+    await fill(store, "demo", 30)
+    pages = store.read_pages("demo", 0, page_size=3)
+    assert [event.seq for event in await anext(pages)] == [1, 2, 3]
+    await pages.aclose()
+    assert pool.get_idle_size() == pool.get_size()
 
 
 async def test_an_epoch_rises_to_the_clock_or_by_one(store: EventStore, tamper: Tamper) -> None:

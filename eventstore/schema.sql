@@ -1,0 +1,340 @@
+-- What all migrations together give, for people to read: Halyard itself only ever migrates.
+-- Written by `python -m eventstore.schema_dump`.
+
+SET check_function_bodies = false;
+
+CREATE TABLE public.command (
+    log_id text NOT NULL COLLATE pg_catalog."C",
+    actor_id text NOT NULL COLLATE pg_catalog."C",
+    idempotency_key text NOT NULL COLLATE pg_catalog."C",
+    request_hash bytea NOT NULL,
+    outcome bytea NOT NULL,
+    last_seq bigint NOT NULL,
+    recorded_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.event (
+    log_id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    environment text COLLATE pg_catalog."C",
+    entity_kind text NOT NULL COLLATE pg_catalog."C",
+    entity_key text NOT NULL COLLATE pg_catalog."C",
+    revision bigint NOT NULL,
+    type text NOT NULL COLLATE pg_catalog."C",
+    schema_version integer NOT NULL,
+    critical boolean NOT NULL,
+    body bytea NOT NULL,
+    actor_id text NOT NULL COLLATE pg_catalog."C",
+    command_id text NOT NULL COLLATE pg_catalog."C",
+    correlation_id text COLLATE pg_catalog."C",
+    causation_id text COLLATE pg_catalog."C",
+    ends_delta boolean NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    hash bytea NOT NULL
+);
+
+CREATE FUNCTION public.append_events(to_log text, expected_seq bigint, expected_hash bytea, page_size integer, actor_ids text[], idempotency_keys text[], request_hashes bytea[], outcomes bytea[], last_events integer[], command_ids text[], correlation_ids text[], causation_ids text[], command_numbers integer[], event_ids text[], environments text[], entity_kinds text[], entity_keys text[], revisions bigint[], types text[], schema_versions integer[], criticals boolean[], bodies bytea[]) RETURNS TABLE(answer text, head_epoch bigint, head_seq bigint, head_hash bytea, head_at timestamp with time zone, first_at timestamp with time zone, recorded public.command, missing public.event)
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    head log_head := locked_head(to_log);
+    next_event event;
+    events event[] := '{}';
+BEGIN
+    answer := position_in_log(head, expected_seq, expected_hash);
+    first_at := greatest(clock_timestamp(), head.last_at + interval '1 microsecond');
+
+    IF answer = 'current' THEN
+        -- The unique index is the question whether a command was recorded: asking first costs more.
+        BEGIN
+            INSERT INTO command
+                SELECT to_log, c.actor_id, c.idempotency_key, c.request_hash, c.outcome,
+                    head.last_seq + c.last_event, first_at
+                FROM unnest(actor_ids, idempotency_keys, request_hashes, outcomes, last_events)
+                    AS c (actor_id, idempotency_key, request_hash, outcome, last_event);
+        EXCEPTION WHEN unique_violation THEN
+            answer := 'recorded';
+        END;
+    END IF;
+
+    IF answer <> 'current' THEN
+        RETURN QUERY SELECT * FROM append_refused(
+            answer, head, expected_seq, page_size, actor_ids, idempotency_keys
+        );
+        RETURN;
+    END IF;
+
+    head_hash := head.last_hash;
+    FOR next_event IN
+        SELECT
+            to_log, head.last_seq + e.n, e.event_id, e.environment, e.entity_kind, e.entity_key,
+            e.revision, e.type, e.schema_version, e.critical, e.body,
+            actor_ids[e.command_number], command_ids[e.command_number],
+            correlation_ids[e.command_number], causation_ids[e.command_number],
+            last_events[e.command_number] = e.n,
+            first_at + (e.n - 1) * interval '1 microsecond',
+            NULL
+        FROM unnest(
+            command_numbers, event_ids, environments, entity_kinds, entity_keys, revisions, types,
+            schema_versions, criticals, bodies
+        ) WITH ORDINALITY AS e (
+            command_number, event_id, environment, entity_kind, entity_key, revision, type,
+            schema_version, critical, body, n
+        )
+    LOOP
+        head_hash := sha256(
+            head_hash
+            || length_prefixed(next_event.log_id)
+            || length_prefixed(int8send(next_event.seq))
+            || length_prefixed(next_event.event_id)
+            || length_prefixed(next_event.environment)
+            || length_prefixed(next_event.entity_kind)
+            || length_prefixed(next_event.entity_key)
+            || length_prefixed(int8send(next_event.revision))
+            || length_prefixed(next_event.type)
+            || length_prefixed(int4send(next_event.schema_version))
+            || length_prefixed(boolsend(next_event.critical))
+            || length_prefixed(next_event.body)
+            || length_prefixed(next_event.actor_id)
+            || length_prefixed(next_event.command_id)
+            || length_prefixed(next_event.correlation_id)
+            || length_prefixed(next_event.causation_id)
+            || length_prefixed(boolsend(next_event.ends_delta))
+            || length_prefixed(timestamptz_send(next_event.recorded_at))
+        );
+        next_event.hash := head_hash;
+        events := events || next_event;
+    END LOOP;
+    INSERT INTO event SELECT * FROM unnest(events);
+
+    answer := 'appended';
+    head_epoch := head.epoch;
+    head_seq := head.last_seq + cardinality(events);
+    head_at := head.last_at;
+    IF cardinality(events) > 0 THEN
+        head_at := next_event.recorded_at;
+    END IF;
+    UPDATE log_head SET last_seq = head_seq, last_hash = head_hash, last_at = head_at
+        WHERE log_id = to_log;
+    RETURN NEXT;
+END
+$$;
+
+CREATE TABLE public.log_head (
+    log_id text NOT NULL COLLATE pg_catalog."C",
+    epoch bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    last_hash bytea NOT NULL,
+    last_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='10', autovacuum_vacuum_threshold='500', autovacuum_vacuum_scale_factor='0');
+
+CREATE FUNCTION public.append_refused(standing text, head public.log_head, expected_seq bigint, page_size integer, actor_ids text[], idempotency_keys text[]) RETURNS TABLE(answer text, head_epoch bigint, head_seq bigint, head_hash bytea, head_at timestamp with time zone, first_at timestamp with time zone, recorded public.command, missing public.event)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    FOR recorded IN
+        SELECT already.*
+        FROM unnest(actor_ids, idempotency_keys) AS wanted (actor_id, idempotency_key)
+        CROSS JOIN LATERAL (
+            SELECT * FROM command
+            WHERE log_id = head.log_id
+                AND actor_id = wanted.actor_id AND idempotency_key = wanted.idempotency_key
+            LIMIT 1
+        ) AS already
+    LOOP
+        answer := 'recorded';
+        RETURN NEXT;
+    END LOOP;
+    IF answer IS NOT NULL THEN
+        RETURN;
+    ELSIF standing = 'recorded' THEN
+        RAISE unique_violation USING MESSAGE = 'one batch names the same command twice',
+            CONSTRAINT = 'command_pkey', TABLE = 'command';
+    END IF;
+
+    answer := standing;
+    head_epoch := head.epoch;
+    head_seq := head.last_seq;
+    head_hash := head.last_hash;
+    head_at := head.last_at;
+    RETURN NEXT;
+    IF standing <> 'behind' THEN
+        RETURN;
+    END IF;
+    answer := 'missing';
+    FOR missing IN
+        SELECT * FROM event
+        WHERE log_id = head.log_id AND seq > expected_seq ORDER BY seq LIMIT page_size
+    LOOP
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION public.bumped_epoch(epoch bigint) RETURNS bigint
+    LANGUAGE sql
+    RETURN GREATEST((epoch + 1), (EXTRACT(epoch FROM clock_timestamp()))::bigint);
+
+CREATE FUNCTION public.check_cluster_identity() RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    running record;
+BEGIN
+    SELECT * INTO running FROM running_cluster();
+    IF EXISTS (
+        SELECT FROM installation AS known
+        WHERE known.system_identifier = running.system_identifier
+            AND known.timeline = running.timeline
+    ) THEN
+        RETURN false;
+    END IF;
+    -- Of several connections that notice at once, one waits here for the other, and finds nothing.
+    UPDATE installation AS known
+        SET system_identifier = running.system_identifier, timeline = running.timeline
+        WHERE (known.system_identifier, known.timeline)
+            IS DISTINCT FROM (running.system_identifier, running.timeline);
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE log_head SET epoch = bumped_epoch(epoch);
+    RETURN true;
+END
+$$;
+
+CREATE FUNCTION public.genesis_hash() RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    RETURN decode(repeat('00'::text, 32), 'hex'::text);
+
+CREATE FUNCTION public.length_prefixed(field bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE((int4send(octet_length(field)) || field), '\xffffffff'::bytea);
+
+CREATE FUNCTION public.length_prefixed(field text) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE((int4send(octet_length(field)) || convert_to(field, 'UTF8'::name)), '\xffffffff'::bytea);
+
+CREATE FUNCTION public.locked_head(of_log text) RETURNS public.log_head
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    head log_head;
+BEGIN
+    SELECT * INTO head FROM log_head WHERE log_id = of_log FOR NO KEY UPDATE;
+    IF FOUND THEN
+        RETURN head;
+    END IF;
+    INSERT INTO log_head VALUES (
+        of_log, extract(epoch FROM clock_timestamp())::bigint, 0, genesis_hash(), 'epoch'
+    ) ON CONFLICT DO NOTHING;
+    SELECT * INTO STRICT head FROM log_head WHERE log_id = of_log FOR NO KEY UPDATE;
+    RETURN head;
+END
+$$;
+
+CREATE FUNCTION public.position_in_log(head public.log_head, of_seq bigint, of_hash bytea) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF of_seq = head.last_seq THEN
+        RETURN CASE of_hash WHEN head.last_hash THEN 'current' ELSE 'forked' END;
+    ELSIF of_seq = 0 OR EXISTS (
+        SELECT FROM event WHERE log_id = head.log_id AND seq = of_seq AND hash = of_hash
+    ) THEN
+        RETURN 'behind';
+    END IF;
+    RETURN 'forked';
+END
+$$;
+
+CREATE FUNCTION public.refuse_change_of_history() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% of % refused: an event is never changed or removed', tg_op, tg_table_name
+        USING ERRCODE = 'HE001';
+END
+$$;
+
+CREATE FUNCTION public.running_cluster(OUT system_identifier bigint, OUT timeline integer) RETURNS record
+    LANGUAGE sql
+    RETURN ROW((pg_control_system()).system_identifier, ((('x'::text || "left"(pg_walfile_name(pg_current_wal_insert_lsn()), 8)))::bit(32))::integer);
+
+CREATE TABLE public.account (
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    email text NOT NULL,
+    name text NOT NULL,
+    password_hash text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.installation (
+    only_one boolean DEFAULT true NOT NULL,
+    system_identifier bigint NOT NULL,
+    timeline integer NOT NULL,
+    CONSTRAINT installation_only_one_check CHECK (only_one)
+);
+
+CREATE TABLE public.ruleset_content (
+    log_id text NOT NULL COLLATE pg_catalog."C",
+    environment text NOT NULL COLLATE pg_catalog."C",
+    content bigint NOT NULL,
+    fold_version integer DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.schema_migration (
+    name text NOT NULL COLLATE pg_catalog."C",
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.snapshot (
+    log_id text NOT NULL COLLATE pg_catalog."C",
+    fold text NOT NULL COLLATE pg_catalog."C",
+    fold_version integer NOT NULL,
+    seq bigint NOT NULL,
+    hash bytea NOT NULL,
+    digest bytea NOT NULL,
+    state bytea NOT NULL
+);
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.command
+    ADD CONSTRAINT command_pkey PRIMARY KEY (log_id, actor_id, idempotency_key);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (log_id, seq);
+
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (only_one);
+
+ALTER TABLE ONLY public.log_head
+    ADD CONSTRAINT log_head_pkey PRIMARY KEY (log_id);
+
+ALTER TABLE ONLY public.ruleset_content
+    ADD CONSTRAINT ruleset_content_pkey PRIMARY KEY (log_id, environment);
+
+ALTER TABLE ONLY public.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.snapshot
+    ADD CONSTRAINT snapshot_pkey PRIMARY KEY (log_id, fold, fold_version, seq);
+
+CREATE UNIQUE INDEX account_by_email ON public.account USING btree (lower(email));
+
+CREATE INDEX event_by_actor ON public.event USING btree (log_id, actor_id, seq);
+
+CREATE INDEX event_by_entity ON public.event USING btree (log_id, entity_kind, entity_key, seq, environment);
+
+CREATE INDEX event_by_time ON public.event USING btree (log_id, recorded_at);
+
+CREATE INDEX event_by_type ON public.event USING btree (log_id, type, seq);
+
+CREATE TRIGGER event_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change_of_history();
+
+ALTER TABLE public.event ENABLE ALWAYS TRIGGER event_is_immutable;
