@@ -14,7 +14,8 @@ EntityKind: TypeAlias = Literal[
 EventT_co = TypeVar("EventT_co", covariant=True)
 
 
-class Entity(msgspec.Struct, frozen=True):
+# gc=False here and on marks: a rebuild makes millions of them, and values never form a cycle.
+class Entity(msgspec.Struct, frozen=True, gc=False):
     """A unit of concurrency: what has a revision of its own.
 
     A ``flag`` with an environment is the flag as it is set there (``flag@environment``); without
@@ -36,7 +37,7 @@ def environment_entity(environment: str) -> Entity:
     return Entity("environment", environment, environment)
 
 
-class Fact(msgspec.Struct, Generic[EventT_co], frozen=True):
+class Fact(msgspec.Struct, Generic[EventT_co], frozen=True, gc=False):
     """Something that happened to ``entity``, and made ``revision`` of it (1, 2, 3 and so on)."""
 
     event: EventT_co

@@ -53,30 +53,29 @@ def variations_in(serve: Serve) -> Iterator[str]:
 
 def segment_uses(state: ProjectState, segment: str) -> tuple[Use, ...]:
     """Where a segment is named: in rules of flags (archived ones too) and of segments."""
-    flags = (
-        Use(Entity("flag", flag, environment), f"rule '{rule.id}'")
-        for (flag, environment), settings in sorted(state.settings.items(), key=_by_key)
-        for rule in settings.rules
-        if segment in segments_in(rule.when)
-    )
-    segments = (
-        Use(Entity("segment", key), f"rule '{rule.id}'")
-        for key, definition in sorted(state.segments.items(), key=_by_key)
-        for rule in definition.rules
-        if segment in segments_in(rule.when)
-    )
-    return (*flags, *segments)
+    return _ordered(_segment_uses(state, segment))
 
 
-def _by_key(item: tuple[object, object]) -> str:
-    return str(item[0])
+def _segment_uses(state: ProjectState, segment: str) -> Iterator[Use]:
+    for (flag, environment), settings in state.settings.items():
+        for rule in settings.rules:
+            if segment in segments_in(rule.when):
+                yield Use(Entity("flag", flag, environment), f"rule '{rule.id}'")
+    for key, definition in state.segments.items():
+        for segment_rule in definition.rules:
+            if segment in segments_in(segment_rule.when):
+                yield Use(Entity("segment", key), f"rule '{segment_rule.id}'")
+
+
+def _ordered(uses: Iterable[Use]) -> tuple[Use, ...]:
+    return tuple(sorted(uses, key=lambda use: (use.by.kind, use.by.key, use.by.environment or "")))
 
 
 def prerequisite_uses(state: ProjectState, flag: str) -> tuple[Use, ...]:
     """Where a flag is a prerequisite: of which flags (archived ones too), in which environment."""
-    return tuple(
+    return _ordered(
         Use(Entity("flag", dependent, environment), "prerequisites")
-        for (dependent, environment), settings in sorted(state.settings.items(), key=_by_key)
+        for (dependent, environment), settings in state.settings.items()
         if any(prerequisite.flag == flag for prerequisite in settings.prerequisites)
     )
 

@@ -115,7 +115,7 @@ class SegmentDefinition(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(msgspec.Struct, frozen=True, gc=False):
     """An entity's last change: which revision it made, at which seq of the log, and when."""
 
     revision: int

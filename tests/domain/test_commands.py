@@ -42,8 +42,8 @@ def test_a_missing_type_is_named() -> None:
 
 
 def test_an_unknown_field_is_named() -> None:
-    [problem] = problems({**ENABLE, "enviroment": "production"})
-    assert problem.path == "/enviroment"
+    [problem] = problems({**ENABLE, "environmentKey": "production"})
+    assert problem.path == "/environmentKey"
 
 
 def test_an_unknown_field_deep_inside_is_named() -> None:
