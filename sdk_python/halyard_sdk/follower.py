@@ -203,6 +203,7 @@ class Follower:
         self._perform(self._session.received(link, message, monotonic(), read))
 
     def _perform(self, actions: Actions) -> None:
+        self._problem = next((a.reason for a in actions if isinstance(a, Redial)), self._problem)
         self._publish()
         if self._closing.is_set():
             return
@@ -293,4 +294,6 @@ class Follower:
             return Status(State.INITIALIZING, wall_clock(now_s), self._problem)
         if session.stale_since_s is None:
             return Status(State.READY, wall_clock(now_s))
-        return Status(State.STALE, wall_clock(session.stale_since_s), self._problem)
+        return Status(
+            State.STALE, wall_clock(session.stale_since_s), self._problem or "catching up"
+        )
