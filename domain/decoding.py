@@ -40,7 +40,7 @@ def _object(source: bytes | dict[str, Any]) -> dict[str, Any]:
         return source
     try:
         content = msgspec.json.decode(source)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidCommand(Problem("", f"not JSON: {error}")) from error
     if not isinstance(content, dict):
         raise InvalidCommand(Problem("", "a command is a JSON object"))

@@ -17,5 +17,3 @@ SEGMENTS: Final = 2_000
 SDK_KEYS: Final = 100
 """Unrevoked ones of one environment."""
 TAGS: Final = 50
-ATTRIBUTES_BYTES: Final = 16_384
-"""Of an environment's attributes, written as JSON."""

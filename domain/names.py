@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from halyard_protocol.codec import encode
 from halyard_protocol.limits import MAX_ENVIRONMENT_ATTRIBUTES, MAX_NAME_LENGTH
 from halyard_protocol.problems import (
     KEY_PATTERN,
@@ -20,6 +19,7 @@ from halyard_protocol.problems import (
     repeat_problems,
     text_problems,
 )
+from halyard_protocol.validation import value_problem
 
 from domain import limits
 from domain.errors import InvalidCommand
@@ -97,9 +97,9 @@ def tag_problems(path: str, tags: tuple[str, ...]) -> Problems:
 def attributes_problems(path: str, attributes: dict[str, Any]) -> Problems:
     """The attributes of an environment."""
     yield from count_problems(path, tuple(attributes), MAX_ENVIRONMENT_ATTRIBUTES, "attributes")
-    size = len(encode(attributes))
-    if size > limits.ATTRIBUTES_BYTES:
-        yield Problem(path, f"at most {limits.ATTRIBUTES_BYTES} bytes of JSON, not {size}")
+    problem = value_problem("json", attributes)
+    if problem is not None:
+        yield Problem(path, problem)
     for kept in _KEPT_ATTRIBUTES:
         if kept in attributes:
             yield Problem(f"{path}/{kept}", "this attribute is the server's to set: remove it")

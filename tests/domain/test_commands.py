@@ -80,7 +80,7 @@ def test_a_negative_expected_revision_is_refused() -> None:
     assert problem.path == "/expectedRevision"
 
 
-@pytest.mark.parametrize("source", [b"", b"{", b"[]", b"\xff", b'"EnableFlag"'])
+@pytest.mark.parametrize("source", [b"", b"{", b"[]", b"\xff", b'"EnableFlag"', b"[" * 99_999])
 def test_what_is_not_an_object_is_refused(source: bytes) -> None:
     [problem] = problems(source)
     assert problem.path == ""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from halyard_protocol.limits import MAX_VALUE_BYTES, MAX_VALUE_DEPTH
 from halyard_protocol.ruleset import Serve
 
 from domain import commands as c
@@ -8,6 +9,11 @@ from domain import events as e
 from domain import limits
 from domain.errors import InvalidCommand, KeyTaken, LimitReached, UnknownEntity
 from tests.support.decider import flag, given
+
+
+def nested(levels: int) -> object:
+    return [nested(levels - 1)] if levels else []
+
 
 QA = c.CreateEnvironment("qa", id="qaqaqaqaqaqa")
 
@@ -93,7 +99,12 @@ def test_attributes_that_differ_to_json_alone_are_a_change() -> None:
 
 @pytest.mark.parametrize(
     "attributes",
-    [{"key": "x"}, {str(number): 1 for number in range(101)}, {"a": "x" * limits.ATTRIBUTES_BYTES}],
+    [
+        {"key": "x"},
+        {str(number): 1 for number in range(101)},
+        {"a": "x" * MAX_VALUE_BYTES},
+        {"a": nested(MAX_VALUE_DEPTH)},
+    ],
 )
 def test_attributes_out_of_bounds_are_refused(attributes: dict[str, object]) -> None:
     command = c.SetEnvironmentAttributes("staging", attributes)
