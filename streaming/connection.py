@@ -50,7 +50,8 @@ class Connection(asyncio.Protocol):
     """One client's connection.
 
     Attributes:
-        session: its position in the stream.
+        session: its position in the stream; ended when the connection begins to close.
+        transport: None before and after the connection's life.
         environment: set while its key is live there.
         document_key: under which the ruleset has its key; empty before the handshake.
     """
@@ -62,23 +63,22 @@ class Connection(asyncio.Protocol):
         "_heard_s",
         "_members",
         "_stalled",
-        "_transport",
         "_wire",
         "document_key",
         "environment",
         "session",
+        "transport",
     )
 
     def __init__(self, gateway: Gateway, members: set[Any]) -> None:
         self.session = ServerSession()
+        self.transport: asyncio.Transport | None = None
         self.environment: Environment | None = None
         self.document_key = ""
         self._gateway = gateway
         self._members = members
         """The server's own set of connections, which it shuts down at its end."""
         self._wire = Wire(gateway.settings.max_frame_bytes)
-        self._transport: asyncio.Transport | None = None
-        """None before and after the connection's life."""
         self._fragments: list[bytes] | None = None
         """The beginning of a message of which more frames are to come."""
         self._heard_s = gateway.now_s()
@@ -91,10 +91,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over a transport."""
-        self._transport = cast("asyncio.Transport", transport)
+        self.transport = cast("asyncio.Transport", transport)
         self._members.add(self)
         settings = self._gateway.settings
-        self._transport.set_write_buffer_limits(high=settings.write_high_water_bytes)
+        self.transport.set_write_buffer_limits(high=settings.write_high_water_bytes)
         with contextlib.suppress(OSError, AttributeError):  # a unix socket, another platform
             transport.get_extra_info("socket").setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, settings.unsent_low_water_bytes
@@ -119,23 +119,23 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The transport's buffer is over its high-water mark: this client is behind."""
         self.session.writable = False
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The buffer was drained: bring the client to the head with one frame."""
         self.session.writable = True
         self._stalled = None
-        if self._transport is None or self._transport.is_closing():
+        if self.transport is None or self.transport.is_closing():
             return
-        self._transport.resume_reading()
+        self.transport.resume_reading()
         self._gateway.admission.drained(self)
         if self.environment is not None and self._wire.state is OPEN:
             self.environment.drained(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The transport is gone."""
-        self._transport = None
+        self.transport = None
         self._members.discard(self)
         self._gateway.gone(self)
 
@@ -144,26 +144,26 @@ class Connection(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Whether frames can be sent."""
-        return self._transport is not None and self._wire.state is OPEN
+        return self.transport is not None and self._wire.state is OPEN
 
     def shutdown(self) -> None:
         """End now, because the server does; called by uvicorn for each registered connection."""
-        if self._transport is None:
+        if self.transport is None:
             return
         self.close(CloseCode.GOING_AWAY, "the server is going away")
         if self.session.writable:
-            self._transport.close()
+            self.transport.close()
         else:
-            self._transport.abort()
+            self.transport.abort()
 
     def send(self, frame: bytes) -> None:
-        """Write a frame that may be shared with others."""
-        if self._transport is not None and self._wire.state is OPEN:
-            self._transport.write(frame)
+        """Write a frame of the session, which has not ended; it may be shared with others."""
+        if self.transport is not None:
+            self.transport.write(frame)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Say why, and close; the client has a few seconds to answer."""
-        if self._transport is None or self._wire.state is not OPEN:
+        if self.transport is None or self._wire.state is not OPEN:
             return
         self._gateway.counters.closes[code] += 1
         self._gateway.left(self)
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
 
     def visit(self, now_s: float) -> float | None:
         """What the time requires; answers in how many seconds to come again."""
-        if self._transport is None:
+        if self.transport is None:
             return None
         if now_s >= self._deadline_s:
             self._overdue()
@@ -195,21 +195,21 @@ class Connection(asyncio.Protocol):
             self._cut()
 
     def _watch_stall(self, now_s: float) -> None:
-        assert self._transport is not None  # noqa: S101
-        waiting = self._transport.get_write_buffer_size()
+        assert self.transport is not None  # noqa: S101
+        waiting = self.transport.get_write_buffer_size()
         if self._stalled is None or waiting < self._stalled[1]:
             self._stalled = (now_s, waiting)
         elif now_s - self._stalled[0] >= self._gateway.settings.stall_s:
             self.close(CloseCode.TOO_SLOW, "nothing was read for too long")
 
     def _beat(self) -> None:
-        assert self._transport is not None  # noqa: S101
+        assert self.transport is not None  # noqa: S101
         environment = self.environment
         heartbeat = None if environment is None else self.session.heartbeat(environment.feed)
-        self._transport.write(PING if heartbeat is None else PING + heartbeat)
+        self.transport.write(PING if heartbeat is None else PING + heartbeat)
 
     def _next_visit_s(self, now_s: float) -> float | None:
-        if self._transport is None:
+        if self.transport is None:
             return None
         settings = self._gateway.settings
         period_s = settings.heartbeat_s if self.session.writable else settings.stall_s / 4
@@ -221,21 +221,21 @@ class Connection(asyncio.Protocol):
         self._gateway.wheel.enter(self, closing_s)
 
     def _cut(self) -> None:
-        if self._transport is not None:
+        if self.transport is not None:
             self._gateway.counters.cut += 1
-            self._transport.abort()
+            self.transport.abort()
 
     # --- bytes and frames
 
     def _flush(self) -> None:
         """Write what the WebSocket protocol itself has to say: handshake, pongs, closes."""
         for data in self._wire.data_to_send():
-            if self._transport is None or self._transport.is_closing():
+            if self.transport is None or self.transport.is_closing():
                 return
             if data:
-                self._transport.write(data)
+                self.transport.write(data)
             else:
-                self._end_of_stream(self._transport)
+                self._end_of_stream(self.transport)
 
     def _end_of_stream(self, transport: asyncio.Transport) -> None:
         """Close after what was written. Cutting at once would lose the close frame.

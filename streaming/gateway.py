@@ -130,6 +130,7 @@ class Gateway:
 
     def left(self, connection: Connection) -> None:
         """A connection is closing: it gets nothing more."""
+        connection.session.end()
         if connection.environment is not None:
             connection.environment.leave(connection)
 

@@ -78,9 +78,9 @@ class Rounds:
     def _tell(self, broadcast: Broadcast, batch: list[Connection]) -> None:
         feed, sent = self._environment.feed, 0
         for connection in batch:
-            frame = connection.session.offer(feed, broadcast)
-            if frame is not None:
-                connection.send(frame)
+            frame, transport = connection.session.offer(feed, broadcast), connection.transport
+            if frame is not None and transport is not None:
+                transport.write(frame)
                 sent += 1
             elif connection.session.state is State.WAITING:
                 self._environment.advance(connection)
