@@ -8,10 +8,11 @@ stored hash does not help to find a token that has it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from domain.system import Account, SystemState
+from domain.system import Account
 from server.http.faults import Forbidden, Unauthenticated
+from server.writing.writers import Writers
 
 MAX_TOKEN_LENGTH = 512
 
@@ -22,14 +23,13 @@ ROLES: dict[str, Callable[[str], bool]] = {"admin": lambda _permission: True}
 class Authenticator:
     """Knows accounts by their tokens."""
 
-    def __init__(self, installation: Callable[[], Awaitable[SystemState]]) -> None:
-        self._installation = installation
-        """Answers the folded ``$system`` log."""
+    def __init__(self, writers: Writers) -> None:
+        self._writers = writers
 
     async def account(self, authorization: bytes | None) -> Account:
         """The account behind an ``Authorization`` header. Raises :class:`Unauthenticated`."""
         token = bearer_token(authorization)
-        state = await self._installation()
+        state = (await self._writers.system()).state
         account = state.holder(hashlib.sha256(token).hexdigest())
         if account is None:
             raise Unauthenticated("the token is unknown, or was revoked", "invalid_token")

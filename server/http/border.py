@@ -25,7 +25,7 @@ from server.http.services import Services
 
 _UNROUTED = "(no such path)"
 
-log = structlog.stdlib.get_logger("halyard.http")
+log = structlog.get_logger(__name__)
 
 
 class Border(BaseRoute):

@@ -18,7 +18,7 @@ from server.http.services import Check
 _TAG = "operations"
 CHECK_TIMEOUT_S = 2.0
 
-log = structlog.stdlib.get_logger("halyard.http")
+log = structlog.get_logger(__name__)
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from halyard_protocol.codec import encode
 from halyard_protocol.problems import Problem
+from redis.exceptions import RedisError
 
 from domain import errors as refusals
 from eventstore.errors import SchemaOutdated, StoreBusy, StoreUnavailable
@@ -47,6 +48,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 INTERNAL = Kind(500, "internal", "The server failed")
+REDIS = Kind(503, "redis-unavailable", "Redis cannot be reached")
 UNAVAILABLE = Kind(503, "store-unavailable", "The database cannot be reached")
 BUSY = Kind(503, "store-busy", "The database could not do it just now")
 OUTDATED = Kind(503, "schema-outdated", "The database was not migrated to this version")
@@ -84,6 +86,7 @@ KINDS: dict[type[Exception], Kind] = {
     StoreUnavailable: UNAVAILABLE,
     StoreBusy: BUSY,
     SchemaOutdated: OUTDATED,
+    RedisError: REDIS,
 }
 """Every kind of failure that is not a fault of the program."""
 
@@ -116,7 +119,7 @@ def problem_reply(error: BaseException, request_id: str) -> Reply:
 def _detail(error: BaseException, kind: Kind, request_id: str) -> str:
     if kind is INTERNAL:
         return f"an unforeseen fault; the server's log has it under request {request_id}"
-    if kind in (UNAVAILABLE, BUSY, OUTDATED):
+    if kind in (UNAVAILABLE, BUSY, OUTDATED, REDIS):
         return f"{kind.title.lower()}; try again shortly"
     return str(error)
 
@@ -137,7 +140,7 @@ def _headers(error: BaseException) -> tuple[Header, ...]:
             return error.headers
         case writing.Overloaded():
             return (_retry_after(error.retry_after_s),)
-        case StoreUnavailable() | StoreBusy() | writing.NotReached():
+        case StoreUnavailable() | StoreBusy() | RedisError() | writing.NotReached():
             return (_retry_after(RETRY_AFTER_S),)
         case _:
             return ()

@@ -87,7 +87,7 @@ def read_query(raw: bytes, of: type[Q]) -> Q:
     """Read a query string. Raises :class:`~server.http.faults.Malformed` naming the parameter."""
     if not raw:
         return of()
-    names = _parameters(of)
+    names = parameter_names(of)
     found: dict[str, Any] = {}
     for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
         many = names.get(name)
@@ -115,7 +115,7 @@ def _convert(found: dict[str, Any], of: type[Q]) -> Q:
 
 
 @cache
-def _parameters(of: type[msgspec.Struct]) -> dict[str, bool]:
+def parameter_names(of: type[msgspec.Struct]) -> dict[str, bool]:
     """The names of a query's parameters; true for one that may be repeated."""
     hints = get_type_hints(of)
     return {

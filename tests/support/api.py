@@ -46,14 +46,11 @@ async def running_services(database_url: str, **more: Any) -> AsyncIterator[Serv
         store = EventStore(pool)
         writers = Writers(store, tasks, lambda _log, _seq: None)
 
-        async def installation() -> Any:
-            return (await writers.system()).state
-
         accounts = Accounts(pool)
         if await accounts.by_id(ADMIN) is None:
             await accounts.add(ADMIN, "ada@example.org", "Ada", None)
         names = AccountNames(accounts)
-        yield Services(writers, store, Authenticator(installation), actor_names=names, **more)
+        yield Services(writers, store, Authenticator(writers), actor_names=names, **more)
         writers.stop()
 
 

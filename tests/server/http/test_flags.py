@@ -64,10 +64,10 @@ async def test_an_edit_that_is_refused_in_one_field_changes_none(demo: httpx.Asy
 
 
 async def test_an_edit_of_an_unknown_field_names_it(demo: httpx.AsyncClient) -> None:
-    refused = await demo.patch(FLAG, json={"nane": "x"})
+    refused = await demo.patch(FLAG, json={"clientside": "x"})
     (error,) = problem(refused, 422, "malformed")["errors"]
-    assert error["path"] == "/nane"
-    assert "'name'" in error["reason"]
+    assert error["path"] == "/clientside"
+    assert "'clientSide'" in error["reason"]
 
 
 async def test_an_edit_of_nothing_is_refused(demo: httpx.AsyncClient) -> None:

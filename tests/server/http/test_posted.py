@@ -48,10 +48,10 @@ async def test_a_refused_batch_leaves_no_trace(demo: httpx.AsyncClient) -> None:
 
 
 async def test_a_fault_in_a_batch_names_the_command(demo: httpx.AsyncClient) -> None:
-    commands = [enable(), enable(flagg="x")]
+    commands = [enable(), enable(colour="x")]
     refused = await demo.post(BATCH, json={"commands": commands})
     (error,) = problem(refused, 422, "invalid-command")["errors"]
-    assert error["path"] == "/commands/1/flagg"
+    assert error["path"] == "/commands/1/colour"
     bodies: tuple[dict[str, Any], ...] = (
         {},
         {"commands": []},
