@@ -7,9 +7,14 @@ Rooms:
     ruleset, conditions   the types of a ruleset (flags, segments, the environment)
     codec                 JSON bytes to types and back, with the wire's tolerance
     context               who or what is asking
-    operators, evaluation the decision: ``(flag, context, now) -> (value, variation, reason)``
+    evaluation            the decision: ``(ruleset, flag, context, now) -> detail``
+    matching              whether a condition holds, and who is in a segment
+    operators             what each operator means; instants, semver, addresses, patterns serve it
     bucketing             which share of a rollout a context falls into
-    validation            the strict reading of the same types, for commands
+    validation            the strict reading of the same types, for commands, one module for each
+                          part (conditions, rollouts, segments); problems is what it answers with
+    strict, limits        fields that a type does not have; every bound by name
+    schema                all of it as JSON Schema
     messages, close_codes the words of the stream
     session               both halves of a stream's conversation, without I/O
 """
