@@ -181,7 +181,7 @@ class Rulesets:
     async def meta(self, env: str) -> Meta | None:
         """What the active generation says of itself."""
         answer = await script("meta").run(self.redis, [active_key(env)], [environment_prefix(env)])
-        return None if answer is None else _meta(answer)
+        return None if answer is None else read_meta(answer)
 
     async def read(self, env: str) -> StoredRuleset | None:
         """The whole ruleset, tombstones and SDK keys included."""
@@ -202,19 +202,21 @@ class Rulesets:
         return channel(env)
 
 
-def _pairs(flat: list[bytes]) -> dict[str, bytes]:
+def read_pairs(flat: list[bytes]) -> dict[str, bytes]:
+    """What a script answers for a hash: names and values in turn."""
     return {name.decode(): value for name, value in list(pairwise(flat))[::2]}
 
 
 def _stored(answer: Any) -> StoredRuleset | None:
     if answer is None:
         return None
-    meta = _meta(answer[0])
-    return None if meta is None else StoredRuleset(meta, _pairs(answer[1]))
+    meta = read_meta(answer[0])
+    return None if meta is None else StoredRuleset(meta, read_pairs(answer[1]))
 
 
-def _meta(flat: list[bytes]) -> Meta | None:
-    fields = {name: value.decode() for name, value in _pairs(flat).items()}
+def read_meta(flat: list[bytes]) -> Meta | None:
+    """What a script answers for a meta; None where it is not one."""
+    fields = {name: value.decode() for name, value in read_pairs(flat).items()}
     try:
         return msgspec.convert(fields, Meta, strict=False)
     except msgspec.ValidationError:
