@@ -51,7 +51,10 @@ def set_up_logs(level: str, form: Literal["console", "json"]) -> None:
 def _renderer(form: Literal["console", "json"]) -> structlog.typing.Processor:
     if form == "json":
         return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    # Never a traceback with local variables: tokens and passwords are among them.
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
 
 
 def _as_it_is(_logger: object, _method: str, event: Any) -> Any:

@@ -19,7 +19,6 @@ import uvicorn
 from projections.runner import Projector
 from redis.asyncio import Redis, from_url
 
-from domain.system import SystemState
 from eventstore.accounts import Accounts
 from eventstore.migrate import require_current
 from eventstore.pool import create_pool
@@ -178,14 +177,11 @@ async def _serve_http(program: Program, listener: socket.socket) -> None:
 
 
 def _services(program: Program) -> Services:
-    async def installation() -> SystemState:
-        return (await program.writers.system()).state
-
     readiness = program.readiness
     return Services(
         writers=program.writers,
         store=program.store,
-        authenticator=Authenticator(installation),
+        authenticator=Authenticator(program.writers),
         readiness={"synchronised": readiness.synchronised},
         staleness={
             "database": readiness.database,
