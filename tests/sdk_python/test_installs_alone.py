@@ -1,4 +1,4 @@
-"""The SDK in an empty environment, installed as a stranger would: it brings its own, and no more."""
+"""The SDK in an empty environment, installed as a stranger would: it brings its own, no more."""
 
 from __future__ import annotations
 

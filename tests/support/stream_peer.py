@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -160,7 +161,5 @@ async def stream_peer() -> AsyncIterator[StreamPeer]:
 def unavailable(retry_after: str) -> Response:
     """HTTP 503, with the time after which to come back."""
     status = http.HTTPStatus.SERVICE_UNAVAILABLE
-    from websockets.datastructures import Headers
-
     headers = Headers({"Retry-After": retry_after, "Content-Length": "0"})
     return Response(status.value, status.phrase, headers, b"")

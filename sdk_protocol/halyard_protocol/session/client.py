@@ -133,6 +133,8 @@ class ClientSession:
 
     def opened(self, link: LinkId, now_s: float) -> Actions:
         """A connection was established. ``link`` is greater than any before it."""
+        if self.stopped is not None:
+            return (Close(link, NORMAL_CLOSURE, "stopped"),)
         self._links[link] = _Link(link, now_s)
         return self._ask(self._links[link])
 

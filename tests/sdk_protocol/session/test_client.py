@@ -357,6 +357,13 @@ def test_a_final_close_stops_for_good_and_keeps_the_state(code: CloseCode) -> No
     assert peer.position == ("1.0", 5)
 
 
+def test_a_connection_that_comes_too_late_is_closed() -> None:
+    peer = synchronised(5)
+    peer.closes(CloseCode.KEY_REFUSED)
+    assert peer.opens(2) == (Close(2, 1000, "stopped"),)
+    assert peer.session.deadline_s() is None
+
+
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 4408, 4429, 4499])
 def test_any_other_close_reconnects_and_resumes(code: int) -> None:
     peer = synchronised(5)
