@@ -16,8 +16,10 @@ Rooms:
     client, async_client        the two clients, for threads and for asyncio
     evaluations, subscriptions  what both can be asked, and how both tell of changes
     follower                    the asynchronous core: a session, carried out
-    connection, backoff         one WebSocket, and the wait before the next
+    address                     where to connect, and with which key
+    connection, dialer, backoff one WebSocket, when to open the next, and how long to wait
     keeper, lastknown           the file of the last known ruleset
+    listeners, status           who is told of what, and whether the answers are up to date
     background                  the core in a thread
     testing                     clients for the tests of those who use this
 """
