@@ -63,6 +63,33 @@ class Setting:
         """The environment variable."""
         return PREFIX + self.name.upper()
 
+    @property
+    def takes(self) -> str:
+        """What is allowed, in words: what reading says to nothing at all."""
+        try:
+            self.read("")
+        except ValueError as allowed:
+            return str(allowed)
+        raise AssertionError(f"{self.name} accepts an empty text")
+
+    @property
+    def default(self) -> str | None:
+        """As it would be written, "required" for what must be given, None for nothing."""
+        value = next(
+            field.default for field in msgspec.structs.fields(Settings) if field.name == self.name
+        )
+        match value:
+            case msgspec.NODEFAULT:
+                return "required"
+            case bool():
+                return str(value).lower()
+            case tuple():
+                return ",".join(value)
+            case float():
+                return f"{value:g}"
+            case _:
+                return str(value) or None
+
 
 def _url(*schemes: str) -> Callable[[str], str]:
     def read(text: str) -> str:

@@ -28,6 +28,8 @@ class Exit(IntEnum):
     """A check found a difference: a broken chain, a ruleset that is not the log's fold."""
     IN_USE = 5
     """Another Halyard runs on the same data or port."""
+    INTERRUPTED = 130
+    """Ctrl-C ended a command."""
 
 
 def fail(message: str, code: Exit = Exit.FAILED) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from server.cli import running
+from server.cli import db, events, keys, projections, running, settings
 
 app = typer.Typer(
     name="halyard",
@@ -15,6 +15,11 @@ app = typer.Typer(
 )
 app.command("dev")(running.dev)
 app.command("serve")(running.serve)
+app.add_typer(db.app, name="db")
+app.add_typer(events.app, name="events")
+app.add_typer(projections.app, name="projections")
+app.add_typer(keys.app, name="keys")
+app.command("settings")(settings.settings)
 
 
 def main() -> None:

@@ -1,0 +1,76 @@
+"""`halyard keys`: SDK keys, straight on the database."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from server.cli.options import DataDirOption, JsonOption
+
+app = typer.Typer(help="SDK keys of a project.", no_args_is_help=True)
+
+ProjectArgument = Annotated[str, typer.Argument(help="Key of the project.")]
+EnvironmentArgument = Annotated[str, typer.Argument(help="Key of the environment.")]
+
+
+@app.command("issue")
+def issue_key(
+    project: ProjectArgument,
+    environment: EnvironmentArgument,
+    kind: Annotated[
+        Literal["server", "client"], typer.Option(help="client keys are for browsers.")
+    ] = "server",
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw a new key; a server key is shown this once."""
+    from server.cli.key_commands import issue, on_project
+    from server.cli.output import print_json
+
+    issued = on_project(data_dir, project, issue(environment, kind, name))
+    if as_json:
+        print_json(issued)
+    else:
+        typer.echo(f"A {kind} key of '{environment}', with the id {issued.id}:\n{issued.key}")
+
+
+@app.command("list")
+def list_keys(
+    project: ProjectArgument,
+    environment: Annotated[
+        str | None, typer.Argument(help="Key of the environment. [default: all]")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the keys, revoked ones included; server keys themselves are known to nobody."""
+    from server.cli.key_commands import listing, on_project, view_row
+    from server.cli.output import print_json, print_table
+
+    views = on_project(data_dir, project, listing(environment))
+    if as_json:
+        print_json({"keys": views})
+    else:
+        columns = ("id", "environment", "kind", "name", "client key", "created", "revoked")
+        print_table(columns, (view_row(view) for view in views))
+
+
+@app.command("revoke")
+def revoke_key(
+    project: ProjectArgument,
+    environment: EnvironmentArgument,
+    key: Annotated[str, typer.Argument(help="Id of the key, as listed.")],
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let nobody in with a key any more; its streams are closed."""
+    from server.cli.key_commands import on_project, revoke
+    from server.cli.output import print_json
+
+    seq = on_project(data_dir, project, revoke(environment, key))
+    if as_json:
+        print_json({"seq": seq})
+    else:
+        typer.echo(f"Revoked, by event {seq} of '{project}'.")
