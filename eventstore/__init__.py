@@ -11,11 +11,11 @@ Rooms:
     searching    events by entity, actor, type, time and seq
     follow       which logs have grown: wake-ups, with a poll as the net
     chain        the hash chain, byte for byte, and its verification
-    snapshots    stored folds, so that reading starts near the end
     contents     the number behind the wire epoch of each ruleset
     accounts     personal data of operators, which no event may hold
     pool         connections, and whether they lead to the history that was known
-    migrate      the schema, forward only
+    migrate      the schema, forward only; ``schema.sql`` shows what it comes to
+    statements   the SQL of ``queries.sql``, by name
     errors       what asyncpg raises, translated once
 
 Invariants (each with a test):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,8 @@ import asyncpg
 
 from eventstore.errors import translating
 from eventstore.statements import statement
+
+CLOSE_TIMEOUT_S = 5.0
 
 _SERVER_SETTINGS = {
     "timezone": "UTC",
@@ -50,7 +53,7 @@ async def create_pool(
     try:
         yield pool
     finally:
-        await pool.close()
+        await _close(pool)
 
 
 async def check_cluster_identity(connection: asyncpg.Connection) -> bool:
@@ -60,6 +63,15 @@ async def check_cluster_identity(connection: asyncpg.Connection) -> bool:
     """
     with translating:
         return bool(await connection.fetchval(statement("check_cluster_identity")))
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    """Let what is running end, but do not wait for ever: a stop must not hang on a dead peer."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
 
 
 async def _keep_session(_connection: asyncpg.Connection) -> None:

@@ -91,9 +91,18 @@ async def test_keys_are_scoped_to_log_and_actor(store: EventStore) -> None:
     await append(store, "demo", command)
     await append(store, "other", command)
     await append(store, "demo", new_command(idempotency_key="once", actor_id="acc-2"))
-    assert set(await store.recorded("demo", [("acc-1", "once"), ("acc-3", "once")])) == {
-        ("acc-1", "once")
-    }
+    for log_id, actor in (("demo", "acc-3"), ("other", "acc-2")):
+        assert await store.recorded(log_id, [(actor, "once")]) == {}
+    both = [("acc-1", "once"), ("acc-2", "once")]
+    assert set(await store.recorded("demo", [*both, ("acc-1", "never")])) == set(both)
+
+
+async def test_another_actors_key_is_no_answer_to_one_who_is_behind(store: EventStore) -> None:
+    start = await store.head("demo")
+    await append(store, "demo", new_command(new_event(), idempotency_key="once"))
+    for changes in ({"actor_id": "acc-2"}, {"idempotency_key": "other"}):
+        mine = new_command(new_event(), **{"idempotency_key": "once", **changes})
+        assert isinstance(await store.append(batch_at(start, mine)), Behind)
 
 
 async def test_a_batch_that_names_a_command_twice_is_refused_whole(store: EventStore) -> None:

@@ -81,3 +81,22 @@ async def test_a_connection_that_was_killed_is_replaced(pool: asyncpg.Pool) -> N
         with pytest.raises(asyncpg.PostgresError):
             await victim.execute("SELECT pg_terminate_backend($1)", pid)
     assert (await store.head("demo")).last_seq == 1
+
+
+async def test_a_pool_closes_though_a_connection_is_not_given_back(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.pool.CLOSE_TIMEOUT_S", 0.05)
+    async with create_pool(database_url) as pool:
+        await pool.acquire()
+    assert pool.get_size() == 0
+
+
+async def test_a_transaction_that_was_left_open_is_rolled_back_before_the_next_use(
+    database_url: str,
+) -> None:
+    async with create_pool(database_url, max_size=1) as pool:
+        with pytest.raises(asyncpg.PostgresError):
+            async with pool.acquire() as connection:
+                await connection.execute("BEGIN; DELETE FROM command; SELECT 1 / 0")
+        assert await pool.fetchval("SELECT 1") == 1
