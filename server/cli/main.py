@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from server.cli import db, events, keys, projections, running, settings
+from server.cli import db, doctor, events, keys, projections, running, settings
 
 app = typer.Typer(
     name="halyard",
@@ -19,6 +19,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(events.app, name="events")
 app.add_typer(projections.app, name="projections")
 app.add_typer(keys.app, name="keys")
+app.command("doctor")(doctor.doctor)
 app.command("settings")(settings.settings)
 
 
