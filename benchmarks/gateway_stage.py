@@ -32,7 +32,7 @@ async def gateway_stage(flags: int) -> AsyncIterator[tuple[Gateway, Ruleset, int
         async with EmbeddedServers(Path(folder) / "data", durable=False) as servers:
             async with redis.asyncio.from_url(servers.redis_url) as client:
                 ruleset = await Ruleset(client).create(*(f"flag-{n}" for n in range(flags)))
-                gateway = Gateway(client, world_is_current=yes, settings=UNDISTURBED)
+                gateway = Gateway(client, is_current=yes, settings=UNDISTURBED)
                 async with _serving(gateway) as port:
                     yield gateway, ruleset, port
 

@@ -119,10 +119,10 @@ async def _running(
         projector = Projector(store, redis) if "projector" in settings.roles else None
         if projector is not None:
             wakes.tell(projector.nudge)
-        presence = RulesetsPresence(writers, rulesets)
+        presence = RulesetsPresence(store, writers, rulesets)
         gateway = Gateway(
             redis,
-            world_is_current=presence.complete,
+            is_current=presence.is_current,
             settings=StreamSettings(heartbeat_s=settings.heartbeat_seconds),
         )
         runs = [wakes.run(), gateway.run(), *([projector.run()] if projector else [])]

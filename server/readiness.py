@@ -25,12 +25,15 @@ REMEMBERED_S = 1.0
 
 
 POLL_S = 0.02
+TROUBLE = (StoreError, WritingError, RedisError, OSError)
+"""What asking PostgreSQL and Redis may raise."""
 
 
 class RulesetsPresence:
     """Whether every environment of every project has its ruleset in Redis."""
 
-    def __init__(self, writers: Writers, rulesets: Rulesets) -> None:
+    def __init__(self, store: EventStore, writers: Writers, rulesets: Rulesets) -> None:
+        self._store = store
         self._writers = writers
         self._rulesets = rulesets
         self._answer = False
@@ -45,6 +48,21 @@ class RulesetsPresence:
                 self._asked_at_s = time.monotonic()
             return self._answer
 
+    async def is_current(self, environment_id: str) -> bool:
+        """Whether Redis has all that the log holds of an environment, as of this call.
+
+        Of an environment that Redis does not know: whether it knows all that there are.
+        """
+        try:
+            meta = await self._rulesets.meta(environment_id)
+            if meta is None:
+                return await self.complete()
+            head = await self._store.head(meta.project)
+            meta = await self._rulesets.meta(environment_id)
+        except TROUBLE:
+            return False
+        return meta is not None and meta.epoch == head.epoch and meta.seq >= head.last_seq
+
     async def wait_complete(self) -> None:
         """Wait until none is missing; the caller bounds it."""
         while not await self._look():  # noqa: ASYNC110 - Redis has no event for it
@@ -57,7 +75,7 @@ class RulesetsPresence:
                 for environment in folded.state.environments.values():
                     if await self._rulesets.meta(environment.id) is None:
                         return False
-        except (StoreError, WritingError, RedisError, OSError):
+        except TROUBLE:
             return False
         return True
 

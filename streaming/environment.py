@@ -78,6 +78,7 @@ class Environment:
         "_visitors",
         "connections",
         "counters",
+        "doubted",
         "feed",
         "id",
         "inbox",
@@ -117,13 +118,15 @@ class Environment:
         """Connections whose key was not found, by the next read."""
         self._lookers: dict[Connection, None] = {}
         """Members whose hello is to be answered after the next read."""
+        self.doubted: list[Connection] = []
+        """Connections whose key Redis lacks; whether Redis is behind is being found out."""
         self._served: list[Connection] = []
         """Those whom the read under way will answer."""
 
     @property
     def in_use(self) -> bool:
         """Whether any connection stands or waits here."""
-        return bool(self.connections or self._visitors or self._served)
+        return bool(self.connections or self._visitors or self._served or self.doubted)
 
     @property
     def uneasy(self) -> bool:
@@ -335,6 +338,25 @@ class Environment:
             elif self.feed.key(connection.document_key) is not None:
                 self._join(connection)
             elif self.feed.installed and not self.feed.stale:
+                self.doubted.append(connection)
+            else:
+                connection.close(CloseCode.INTERNAL, UNCERTAIN)
+
+    # --- keys that Redis does not know
+
+    def take_doubted(self) -> list[Connection]:
+        """Those whose keys Redis lacked, to be handed to :meth:`judge`."""
+        doubted, self.doubted = self.doubted, []
+        return doubted
+
+    def judge(self, doubted: list[Connection], *, current: bool) -> None:
+        """Redis was read once more. ``current``: and it had all that was in the log before."""
+        for connection in doubted:
+            if not connection.is_open:
+                continue
+            if self.feed.key(connection.document_key) is not None:
+                self._join(connection)
+            elif current and not self.feed.stale:
                 connection.close(CloseCode.KEY_REFUSED, REFUSED)
             else:
                 connection.close(CloseCode.INTERNAL, UNCERTAIN)

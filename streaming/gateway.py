@@ -1,6 +1,6 @@
 """What a process composes: the protocol that uvicorn instantiates, the life cycle, the status.
 
-gateway = Gateway(redis, world_is_current=...)
+gateway = Gateway(redis, is_current=...)
 uvicorn.Config(app, ws=gateway.protocol, ...)
 ... await gateway.run()        # beside the server, until after it has ended
 ... await drain(gateway, ...)  # before it ends
@@ -50,16 +50,16 @@ class Gateway:
 
     Args:
         redis: answers bytes; used for reading and, on connections of its own, for pub/sub.
-        world_is_current: whether every environment there is has its ruleset in Redis, so that an
-            unknown environment can be told from one that is not there yet. May ask a database: it
-            is called only for ids that Redis does not know.
+        is_current: whether what Redis has of an environment, or that it has nothing, is as new as
+            the log was when this was called. May ask a database: it is called only for keys that
+            Redis does not know.
     """
 
     def __init__(
         self,
         redis: Redis,
         *,
-        world_is_current: Callable[[], Awaitable[bool]],
+        is_current: Callable[[str], Awaitable[bool]],
         settings: StreamSettings | None = None,
     ) -> None:
         self.settings = settings or StreamSettings()
@@ -68,7 +68,7 @@ class Gateway:
         self.draining = False
         self.admission = Admission(self.settings.snapshot_budget_bytes, self.counters)
         self.wheel = Wheel()
-        self.hub = Hub(redis, self.settings, self.counters, self.admission, world_is_current)
+        self.hub = Hub(redis, self.settings, self.counters, self.admission, is_current)
 
     def protocol(
         self,

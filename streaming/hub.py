@@ -7,8 +7,9 @@ The order that loses nothing: subscribe, read once that is confirmed, merge. The
       pub/sub itself, because after a failover a subscription can look healthy and be deaf;
     - Redis does not answer: serve on, say so in heartbeats (``stale``), try again.
 
-An environment that Redis does not know is not subscribed to, and its visitors are refused for good
-only where ``world_is_current``: a ruleset that is missing may be one that is being rebuilt.
+A key, or a whole environment, that Redis does not know is refused for good only where
+``is_current``: a ruleset may be behind the log, or just being rebuilt. It is asked before Redis is
+read again, so that what was in the log by then is in what is read.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Hub:
         settings: StreamSettings,
         counters: Counters,
         admission: Admission,
-        world_is_current: Callable[[], Awaitable[bool]],
+        is_current: Callable[[str], Awaitable[bool]],
     ) -> None:
         self.environments: dict[str, Environment] = {}
         self._redis = redis
@@ -65,7 +66,7 @@ class Hub:
         self._settings = settings
         self._counters = counters
         self._admission = admission
-        self._world_is_current = world_is_current
+        self._is_current = is_current
         self._channels: dict[str, Environment] = {}
         self._watches: dict[Environment, Watch] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -171,11 +172,25 @@ class Hub:
             log.warning("reading failed", environment=environment.id, error=repr(error))
             environment.failed()
         environment.catch_up_with_inbox()
+        if environment.doubted:
+            await self._settle_doubts(environment)
+
+    async def _settle_doubts(self, environment: Environment) -> None:
+        """Redis lacks these keys: find out whether it is Redis that is behind."""
+        doubted = environment.take_doubted()
+        current = await self._is_current(environment.id)
+        try:
+            await self._extend(environment)
+        except TROUBLE as error:
+            log.warning("reading failed", environment=environment.id, error=repr(error))
+            environment.failed()
+        environment.judge(doubted, current=current)
+        environment.catch_up_with_inbox()
 
     async def _find(self, environment: Environment) -> None:
         """Before anything was read: subscribe, if there is such an environment."""
         if await self._rulesets.meta(environment.id) is None:
-            environment.unknown(current=await self._world_is_current())
+            environment.unknown(current=await self._is_current(environment.id))
         else:
             await self._subscription.add(self._rulesets.channel(environment.id))
 

@@ -35,7 +35,7 @@ QUICK = StreamSettings(
 )
 
 
-async def yes() -> bool:
+async def yes(_environment: str) -> bool:
     return True
 
 
@@ -142,10 +142,10 @@ def _versions(documents: tuple[msgspec.Raw, ...]) -> dict[str, int]:
 async def stage(
     client: redis.asyncio.Redis,
     settings: StreamSettings = QUICK,
-    world_is_current: Callable[[], Awaitable[bool]] = yes,
+    is_current: Callable[[str], Awaitable[bool]] = yes,
 ) -> AsyncIterator[Stage]:
     """A gateway that serves on a free port of the loopback."""
-    gateway = Gateway(client, world_is_current=world_is_current, settings=settings)
+    gateway = Gateway(client, is_current=is_current, settings=settings)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         Starlette(),

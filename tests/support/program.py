@@ -39,6 +39,8 @@ class HalyardProcess:
         self._log = log
         self._env = {**os.environ, **(env or {})}
         self._process: asyncio.subprocess.Process | None = None
+        self._begun_at = 0
+        """Where in the log the present start's output begins."""
 
     @property
     def pid(self) -> int:
@@ -49,6 +51,7 @@ class HalyardProcess:
     async def start(self) -> None:
         """Start, and wait until it is ready."""
         with self._log.open("ab") as output:
+            self._begun_at = output.tell()
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "server.cli.main", *self._arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=self._env,
@@ -92,8 +95,8 @@ class HalyardProcess:
             raise AssertionError(f"did not stop:\n{self.output()}") from None
 
     def output(self) -> str:
-        """The end of what it has printed."""
-        return self._log.read_text()[-4_000:]
+        """What it has printed since it was started last; the end of it, where that is long."""
+        return self._log.read_bytes()[self._begun_at :].decode()[-4_000:]
 
     async def __aenter__(self) -> Self:
         await self.start()
