@@ -70,7 +70,9 @@ def show_event(
 
 @app.command("verify")
 def verify_events(
-    log: LogArgument = None,
+    log: Annotated[
+        str | None, typer.Argument(help="A project's key, or $system. [default: all logs]")
+    ] = None,
     checkpoint: Annotated[
         list[str] | None,
         typer.Option(help="SEQ:HASH that was kept elsewhere; needs a log; may be repeated."),

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -34,7 +35,7 @@ class Exit(IntEnum):
 
 def fail(message: str, code: Exit = Exit.FAILED) -> NoReturn:
     """End with one line on standard error."""
-    errors.print(f"[bold red]halyard:[/] {message}")
+    errors.print(f"[bold red]halyard:[/] {escape(message)}")
     raise typer.Exit(code)
 
 

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.credentials import fingerprint
+from tests.support.cli import Halyard, json_of, lines_of
+
+
+def issue(halyard: Halyard, *options: str) -> Any:
+    return json_of(halyard("keys", "issue", "demo", "staging", *options, "--json"))
+
+
+def test_a_server_key_is_shown_once_and_stored_as_its_hash(halyard: Halyard, demo: str) -> None:
+    issued = issue(halyard, "--name", "checkout service")
+    [event] = lines_of(halyard("events", "tail", "--type", "SdkKeyIssued", "--json"))
+    assert event["entityKey"] == issued["id"]
+    assert event["body"]["sha256"] == fingerprint(issued["key"])
+    [listed] = json_of(halyard("keys", "list", "demo", "--json"))["keys"]
+    assert listed["name"] == "checkout service"
+    assert issued["key"] not in str(event) + str(listed)
+
+
+def test_a_client_key_is_public(halyard: Halyard, demo: str) -> None:
+    issued = issue(halyard, "--kind", "client")
+    [listed] = json_of(halyard("keys", "list", "demo", "--json"))["keys"]
+    assert listed["clientKey"] == issued["key"]
+    assert "-c-" in issued["key"]
+
+
+def test_a_new_key_begins_with_the_id_of_its_environment(halyard: Halyard, demo: str) -> None:
+    [created] = lines_of(
+        halyard("events", "tail", "--type", "EnvironmentCreated", "--key", "staging", "--json")
+    )
+    assert issue(halyard)["key"].startswith(f"{created['body']['id']}-s-")
+
+
+def test_people_can_copy_a_new_key_as_a_line(halyard: Halyard, demo: str) -> None:
+    lines = halyard("keys", "issue", "demo", "staging").stdout.splitlines()
+    assert lines[0].startswith("A server key of 'staging'")
+    assert "-s-" in lines[1]
+    assert len(lines) == 2
+
+
+def test_a_revoked_key_is_listed_as_such(halyard: Halyard, demo: str) -> None:
+    issued = issue(halyard)
+    revoked = json_of(halyard("keys", "revoke", "demo", "staging", issued["id"], "--json"))
+    [event] = lines_of(halyard("events", "tail", "--type", "SdkKeyRevoked", "--json"))
+    assert event["seq"] == revoked["seq"]
+    [listed] = json_of(halyard("keys", "list", "demo", "staging", "--json"))["keys"]
+    assert listed["revokedAt"] is not None
+    assert json_of(halyard("keys", "list", "demo", "production", "--json"))["keys"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("issue", "demo", "stagin"), "there is no environment 'stagin'"),
+        (("issue", "nothing", "staging"), "there is no project 'nothing'"),
+        (("list", "demo", "stagin"), "there is no environment 'stagin'"),
+        (("revoke", "demo", "staging", "nokey"), "there is no key 'nokey'"),
+    ],
+)
+def test_what_is_not_there_is_one_line_and_a_code(
+    halyard: Halyard, demo: str, arguments: tuple[str, ...], message: str
+) -> None:
+    result = halyard("keys", *arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"halyard: {message}")
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.settings import SETTINGS, Setting, SettingsError, read_settings
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+REQUIRED = {
+    "HALYARD_DATABASE_URL": "postgresql://db/halyard",
+    "HALYARD_REDIS_URL": "redis://cache",
+}
+
+
+def test_what_is_required_is_enough() -> None:
+    settings = read_settings(REQUIRED, {})
+    assert settings.database_url == "postgresql://db/halyard"
+    assert settings.port == 8080
+    assert settings.host == "127.0.0.1"
+    assert settings.roles == ("api", "gateway", "projector")
+
+
+def test_options_go_before_variables_and_variables_before_defaults() -> None:
+    environ = {**REQUIRED, "HALYARD_PORT": "9000", "HALYARD_HOST": "0.0.0.0"}
+    settings = read_settings(environ, {"port": 9001, "host": None})
+    assert (settings.port, settings.host) == (9001, "0.0.0.0")
+
+
+def test_everything_wrong_is_said_at_once() -> None:
+    environ = {"HALYARD_PORT": "many", "HALYARD_ROLES": "api,cook", "HALYARD_PROT": "1"}
+    with pytest.raises(SettingsError) as refused:
+        read_settings(environ, {})
+    assert refused.value.problems == (
+        "HALYARD_PROT is not a setting; `halyard settings` lists them all",
+        "HALYARD_PORT 'many' cannot be used; it takes a whole number from 0 to 65535",
+        f"HALYARD_ROLES 'api,cook' cannot be used; it takes {SETTINGS[4].takes}",
+        "HALYARD_DATABASE_URL is required",
+        "HALYARD_REDIS_URL is required",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("database_url", "mysql://db/halyard"),
+        ("redis_url", "cache:6379"),
+        ("port", "65536"),
+        ("port", "-1"),
+        ("port", "1e3"),
+        ("roles", ","),
+        ("drain_seconds", "nan"),
+        ("drain_seconds", "-1"),
+        ("heartbeat_seconds", "0"),
+        ("database_pool_size", "1"),
+        ("log_level", "INFO"),
+        ("log_format", "xml"),
+        ("reuse_port", "yes"),
+        ("admin_email", "admin@"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(name: str, text: str) -> None:
+    setting = next(setting for setting in SETTINGS if setting.name == name)
+    with pytest.raises(SettingsError) as refused:
+        read_settings({**REQUIRED, setting.variable: text}, {})
+    assert any(
+        problem.startswith(setting.variable) and setting.takes in problem
+        for problem in refused.value.problems
+    )
+
+
+def test_a_secret_that_cannot_be_is_not_shown() -> None:
+    environ = {**REQUIRED, "HALYARD_ADMIN_EMAIL": "a@b", "HALYARD_ADMIN_PASSWORD": "hunter2"}
+    with pytest.raises(SettingsError) as refused:
+        read_settings(environ, {})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_an_account_needs_both_its_address_and_its_password() -> None:
+    with pytest.raises(SettingsError, match="go together"):
+        read_settings({**REQUIRED, "HALYARD_ADMIN_EMAIL": "a@b"}, {})
+    with pytest.raises(SettingsError, match="needs HALYARD_ADMIN_EMAIL"):
+        read_settings({**REQUIRED, "HALYARD_ADMIN_TOKEN": "hly_0123456789"}, {})
+
+
+def test_roles_are_read_in_any_order_and_once() -> None:
+    settings = read_settings({**REQUIRED, "HALYARD_ROLES": "gateway, api,gateway"}, {})
+    assert settings.roles == ("gateway", "api")
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_setting_stands_in_the_reference(setting: Setting) -> None:
+    default = setting.default or "-"
+    shown = default if default in ("-", "required") else f"`{default}`"
+    row = f"| `{setting.variable}` | {setting.takes} | {shown} | {setting.meaning} |"
+    assert row in REFERENCE.read_text().splitlines()
+
+
+def test_the_reference_has_no_other_setting() -> None:
+    rows = [line for line in REFERENCE.read_text().splitlines() if line.startswith("| `")]
+    assert len(rows) == len(SETTINGS)
