@@ -132,6 +132,8 @@ class Link:
         self.session = ServerSession()
         self.to_client: deque[bytes] = deque()
         self.to_server: deque[bytes] = deque()
+        self.hung_up = False
+        """The gateway has closed it, and the client does not know yet."""
 
     def pass_on(self) -> None:
         """The gateway takes in the client's next message."""
@@ -347,6 +349,8 @@ class World:
             if client.wants:
                 steps.append(client.dial)
         for client, link in self.links():
+            if link.hung_up and not link.to_client:
+                steps.append(partial(client.lose, link))
             if link.to_client:
                 lost = self.rnd.random() < 0.03
                 steps += [partial(client.receive, link, lost=lost)] * 2
@@ -382,6 +386,8 @@ class World:
                     link.pass_on()
                 while link.to_client and link.number in client.links:
                     client.receive(link)
+                if link.hung_up:
+                    client.lose(link)
 
     def check_arrival(self) -> None:
         """Everybody is at the head."""
