@@ -8,7 +8,6 @@ same server: what one caller cannot beat. Does not measure HTTP, nor projections
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 
 import asyncpg
@@ -65,9 +64,8 @@ async def measure() -> None:
             print(f"bare INSERT and COMMIT, one connection: {bare:,.0f} rows/s")
             for callers in CALLERS:
                 rate = await appends(writers, callers)
-                print(
-                    f"{callers:>4} callers: {rate:>8,.0f} events/s   {rate / bare:.2f} of the bare loop"
-                )
+                ratio = f"{rate / bare:.2f} of the bare loop"
+                print(f"{callers:>4} callers: {rate:>8,.0f} events/s   {ratio}")
 
 
 def main() -> None:
@@ -76,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
