@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import redis.asyncio
@@ -25,10 +25,13 @@ from halyard_protocol.messages import (
 )
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from streaming.gateway import Gateway
 from streaming.settings import StreamSettings
 from tests.streaming.writing import SERVER_KEY
+
+M = TypeVar("M")
 
 QUICK = StreamSettings(
     heartbeat_s=0.2, watch_s=0.05, silence_s=0.2, probe_s=0.5, linger_s=60, hello_timeout_s=5
@@ -108,11 +111,33 @@ class Client:
         self._apply(message)
         return message
 
-    async def until(self, condition: Callable[[], bool], within_s: float = 10) -> None:
-        """Listen until something is so."""
+    async def reach(self, seq: int, within_s: float = 10) -> None:
+        """Listen until a seq is reached."""
         async with asyncio.timeout(within_s):
-            while not condition():
+            while self.seq < seq:
                 await self.next(within_s)
+
+    async def synchronise(self, resume: Resume | None = None) -> Welcome:
+        """Say hello, and take in the snapshot where one is promised."""
+        welcome = await self.hello(resume)
+        if welcome.intent == "full":
+            while not isinstance(await self.next(), Snapshot):
+                pass
+        return welcome
+
+    async def next_of(self, kind: type[M]) -> M:
+        """The next message of a type; those before it are applied too."""
+        while True:
+            message = await self.next()
+            if isinstance(message, kind):
+                return message
+
+    async def closed(self) -> tuple[int | None, str]:
+        """Listen until the server closes; how it did."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self.next()
+        return self.connection.close_code, self.connection.close_reason or ""
 
     def _apply(self, message: ServerMessage | UnknownMessage) -> None:
         match message:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import redis.asyncio
 
-from projections.rulesets import active_key, channel, environment_prefix, generation_keys
+from projections.rulesets import active_key, channel, generation_keys
 from projections.script import script
 
 ENV = "env000000001"
@@ -70,7 +71,7 @@ class Ruleset:
         meta_key, documents_key, index_key = generation_keys(self.env, self.generation)
         async with self.redis.pipeline() as pipe:
             pipe.delete(meta_key, documents_key, index_key)
-            pipe.hset(meta_key, mapping=self._meta())
+            pipe.hset(meta_key, mapping=cast("Any", self._meta()))
             for name, document in self.documents.items():
                 pipe.hset(documents_key, name, json.dumps(document))
                 pipe.zadd(index_key, {name: document["version"]})
@@ -97,27 +98,25 @@ class Ruleset:
         since, to = self.changed, self.seq + 1
         arguments: list[str | int] = [self.generation, self.epoch, since, f"h{since}", to, f"h{to}"]
         arguments += [to, channel(self.env)]
-        for name, fields in changes:
-            document = {"version": to, **({"deleted": True} if fields is None else fields)}
-            if name.startswith("flag:"):
-                document["key"] = name.removeprefix("flag:")
-            self.documents[name] = document
-            arguments += [name, to, json.dumps(document)]
-        self.changed = self.seq = to
+        self._record(to, changes)
+        for name, _ in changes:
+            arguments += [name, to, json.dumps(self.documents[name])]
         keys = [active_key(self.env), *generation_keys(self.env, self.generation)]
         answer = await script("apply").run(self.redis, keys, arguments)
         assert answer[0] == b"APPLIED", answer
 
     async def change_in_silence(self, *changes: tuple[str, dict[str, Any] | None]) -> None:
         """The same delta, of which no message tells."""
-        to = self.seq + 1
+        self._record(self.seq + 1, changes)
+        await self.write()
+
+    def _record(self, to: int, changes: Sequence[tuple[str, dict[str, Any] | None]]) -> None:
         for name, fields in changes:
             document = {"version": to, **({"deleted": True} if fields is None else fields)}
             if name.startswith("flag:"):
                 document["key"] = name.removeprefix("flag:")
             self.documents[name] = document
         self.changed = self.seq = to
-        await self.write()
 
     async def swap(self, generation: str, *, epoch: int | None = None) -> None:
         """Make another generation the active one, and say so."""
@@ -128,6 +127,4 @@ class Ruleset:
 
     async def vanish(self) -> None:
         """As after a FLUSHALL, for this environment."""
-        keys = await self.redis.keys(environment_prefix(self.env).replace("{", "\\{") + "*")
-        for key in [active_key(self.env), *generation_keys(self.env, self.generation), *keys]:
-            await self.redis.delete(key)
+        await self.redis.delete(active_key(self.env), *generation_keys(self.env, self.generation))
