@@ -54,9 +54,9 @@ def read_instant(source: object) -> int | float | None:
     """
     if isinstance(source, str):
         return _read_text(source)
-    if isinstance(source, bool) or not isinstance(source, int | float):
-        return None
-    return source if math.isfinite(source) else None
+    if isinstance(source, int):
+        return None if isinstance(source, bool) else source
+    return source if isinstance(source, float) and math.isfinite(source) else None
 
 
 @lru_cache(maxsize=4096)

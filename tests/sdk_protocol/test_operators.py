@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from halyard_protocol.addresses import is_in_range, read_range
 from halyard_protocol.conditions import OPERATORS, SEGMENT_OPERATORS, VALUELESS_OPERATORS
 from halyard_protocol.context import resolve
@@ -41,6 +42,18 @@ def test_the_table_holds_every_operator_that_compares() -> None:
 @given(st.sampled_from(sorted(OPERATIONS)), strange_values, st.lists(scalars, max_size=3))
 def test_no_attribute_makes_an_operator_raise(op: str, attribute: Any, values: list[Any]) -> None:
     assert compare(OPERATIONS[op], attribute, tuple(values), 0) in (True, False)
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+@pytest.mark.parametrize(
+    "number",
+    [10**4000, -(10**4000), float("inf"), float("nan"), 1e308],
+    ids=["huge", "minus huge", "infinite", "not a number", "nearly infinite"],
+)
+def test_no_number_is_too_large_for_an_operator(op: str, number: float) -> None:
+    for value in (1, 0.5, "P7D", "2026-01-01", number):
+        assert compare(OPERATIONS[op], number, (value,), 0) in (True, False)
+        assert OPERATIONS[op].problem(value) is None or isinstance(value, str | int | float)
 
 
 @given(st.sampled_from(sorted(OPERATIONS)), json_values)
