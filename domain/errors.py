@@ -38,6 +38,9 @@ class Use(msgspec.Struct, frozen=True):
 class Refusal(Exception):
     """A command that was not accepted. ``str()`` is a sentence for people."""
 
+    command_number: int | None = None
+    """Which command of a batch it was, the first being 0; None where there was only one."""
+
 
 class InvalidCommand(Refusal):
     """The command is not well-formed, or names values that cannot be."""

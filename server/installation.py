@@ -7,7 +7,6 @@ unique in the database, and a command that was carried out before is refused by 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
 
 import structlog
 
@@ -64,21 +63,3 @@ async def _accepted_or_done(
         await writers.submit(SYSTEM_LOG, Submission.of(actor_id, command))
     except KeyTaken:
         log.info("done_elsewhere", command=type(command).__name__)
-
-
-class ActorNames:
-    """The names behind account ids, remembered: they are on every page of history."""
-
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
-        self._known: dict[str, str] = {}
-
-    async def __call__(self, ids: Collection[str]) -> Mapping[str, str]:
-        """Names by id; ids without one are left out."""
-        for account_id in set(ids) - self._known.keys():
-            account = await self._accounts.by_id(account_id)
-            if account is not None:
-                self._known[account_id] = account.name
-        return {
-            account_id: self._known[account_id] for account_id in ids if account_id in self._known
-        }

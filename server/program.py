@@ -16,19 +16,23 @@ from dataclasses import dataclass
 import asyncpg
 import structlog
 import uvicorn
-from projections.runner import Projector
-from redis.asyncio import Redis, from_url
+from redis.asyncio import Redis
 
 from eventstore.accounts import Accounts
 from eventstore.migrate import require_current
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
 from projections.rulesets import Rulesets
+from projections.runner import Projector
+from server.http import operations
+from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
 from server.http.services import Services
-from server.installation import ActorNames, ensure_admin, ensure_token
+from server.http.table import ROUTES
+from server.installation import ensure_admin, ensure_token
 from server.readiness import Readiness, RulesetsPresence
+from server.redis_client import connect_redis
 from server.settings import Settings
 from server.wakes import Wakes
 from server.writing.writers import Writers
@@ -74,7 +78,7 @@ async def serve(settings: Settings, prepare: Prepare | None = None) -> None:
         )
         async with pool.acquire() as connection:
             await require_current(connection)
-        redis = await stack.enter_async_context(_redis(settings))
+        redis = await stack.enter_async_context(connect_redis(settings.redis_url))
         program = await stack.enter_async_context(_running(settings, pool, redis, listener))
         await _first_account(program)
         # Early callers wait in the backlog instead of being refused.
@@ -97,13 +101,6 @@ def _listen(settings: Settings) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-@asynccontextmanager
-async def _redis(settings: Settings) -> AsyncIterator[Redis]:
-    async with from_url(settings.redis_url, max_connections=64) as redis:
-        await redis.ping()
-        yield redis
 
 
 @asynccontextmanager
@@ -160,8 +157,9 @@ async def _first_account(program: Program) -> None:
 
 async def _serve_http(program: Program, listener: socket.socket) -> None:
     settings = program.settings
+    routes = ROUTES if "api" in settings.roles else operations.ROUTES
     config = uvicorn.Config(
-        create_app(_services(program)),
+        create_app(_services(program), routes=routes),
         ws=program.gateway.protocol if "gateway" in settings.roles else "none",  # type: ignore[arg-type]
         http="httptools",
         lifespan="off",
@@ -188,6 +186,6 @@ def _services(program: Program) -> Services:
             "redis": readiness.redis,
             "streams": readiness.streams,
         },
-        actor_names=ActorNames(program.accounts),
+        actor_names=AccountNames(program.accounts),
         rulesets=program.rulesets,
     )

@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 import time
 
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eventstore.errors import StoreError
+from eventstore.log import SYSTEM_LOG, Head
 from eventstore.store import EventStore
 from projections.rulesets import Rulesets
-from server.writing.errors import WritingError
+from server.writing.errors import LogPoisoned, LogUnknown, WritingError
 from server.writing.writers import Writers
 from streaming.gateway import Gateway
 
-REMEMBERED_S = 1.0
-"""For so long an answer about all rulesets is given again: strangers can cause the question."""
+log = structlog.get_logger(__name__)
 
 
 POLL_S = 0.02
@@ -37,15 +38,17 @@ class RulesetsPresence:
         self._writers = writers
         self._rulesets = rulesets
         self._answer = False
-        self._asked_at_s = float("-inf")
+        self._looked_at_s = float("-inf")
         self._asking = asyncio.Lock()
 
     async def complete(self) -> bool:
         """True where none is missing; False also where PostgreSQL or Redis cannot be asked."""
+        came_at_s = time.monotonic()
         async with self._asking:
-            if time.monotonic() - self._asked_at_s > REMEMBERED_S:
+            # Whoever waited meanwhile shares the answer of the first that looks after they came.
+            if self._looked_at_s < came_at_s:
+                self._looked_at_s = time.monotonic()
                 self._answer = await self._look()
-                self._asked_at_s = time.monotonic()
             return self._answer
 
     async def is_current(self, environment_id: str) -> bool:
@@ -70,13 +73,21 @@ class RulesetsPresence:
 
     async def _look(self) -> bool:
         try:
-            for project in await self._writers.projects():
-                folded = await self._writers.state(project)
-                for environment in folded.state.environments.values():
-                    if await self._rulesets.meta(environment.id) is None:
-                        return False
+            for head in await self._store.heads():
+                if head.log_id != SYSTEM_LOG and not await self._has_rulesets(head):
+                    return False
         except TROUBLE:
             return False
+        return True
+
+    async def _has_rulesets(self, head: Head) -> bool:
+        try:
+            folded = await self._writers.state(head.log_id, head.last_seq)
+        except (LogPoisoned, LogUnknown):
+            return True  # a poisoned log delays no other; one that has just ended has none
+        for environment in list(folded.state.environments.values()):
+            if await self._rulesets.meta(environment.id) is None:
+                return False
         return True
 
 
@@ -108,7 +119,8 @@ class Readiness:
         try:
             await self._store.positions()
         except StoreError as error:
-            return str(error)
+            log.warning("database_not_available", error=str(error))
+            return "PostgreSQL is not available"
         return None
 
     async def redis(self) -> str | None:
@@ -116,7 +128,8 @@ class Readiness:
         try:
             await self._redis.ping()
         except (RedisError, OSError) as error:
-            return f"Redis is not available: {error}"
+            log.warning("redis_not_available", error=str(error))
+            return "Redis is not available"
         return None
 
     async def streams(self) -> str | None:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Lifespan
 
 from server.http.border import Border
+from server.http.routes import Route
 from server.http.services import Services
 from server.http.table import ROUTES
 
@@ -18,8 +19,16 @@ from server.http.table import ROUTES
 def create_app(
     services: Services,
     *,
+    routes: tuple[Route, ...] = ROUTES,
     beside: tuple[BaseRoute, ...] = (),
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
-    """The application; ``beside`` are routes that are tried before the API's."""
-    return Starlette(routes=[*beside, Border(services, ROUTES)], lifespan=lifespan)
+    """The application.
+
+    Args:
+        services: what the handlers stand on.
+        routes: those of the API that this process serves.
+        beside: routes that are tried before the API's.
+        lifespan: as Starlette has it.
+    """
+    return Starlette(routes=[*beside, Border(services, routes)], lifespan=lifespan)

@@ -128,10 +128,19 @@ def _errors(error: BaseException) -> tuple[Problem, ...]:
     match error:
         case faults.Fault():
             return error.errors
+        case refusals.Refusal(command_number=int(number)):
+            return _in_batch(error, f"/commands/{number}")
         case refusals.InvalidCommand():
             return error.problems
         case _:
             return ()
+
+
+def _in_batch(refusal: refusals.Refusal, place: str) -> tuple[Problem, ...]:
+    """Which command of a batch it was, and within it which field."""
+    if isinstance(refusal, refusals.InvalidCommand):
+        return tuple(Problem(place + each.path, each.reason) for each in refusal.problems)
+    return (Problem(place, str(refusal)),)
 
 
 def _headers(error: BaseException) -> tuple[Header, ...]:

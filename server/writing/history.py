@@ -26,6 +26,7 @@ class StaleWithEvents(StaleRevision):
 
     def __init__(self, stale: StaleRevision, between: tuple[StoredEvent, ...]) -> None:
         super().__init__(stale.entity, stale.expected, stale.actual)
+        self.command_number = stale.command_number
         self.between = between
         """In order; the newest hundred where there are more."""
 

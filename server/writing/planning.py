@@ -81,8 +81,12 @@ class _Draft:
         by = Issuer(submission.actor_id, self._now)
         facts: list[Fact[Any]] = []
         results: list[Result] = []
-        for command in submission.commands:
-            news = self._decider.decide(view, command, by)
+        for number, command in enumerate(submission.commands):
+            try:
+                news = self._decider.decide(view, command, by)
+            except Refusal as refusal:
+                refusal.command_number = number if atomic else None
+                raise
             first = self._seq + len(facts) + 1
             for seq, fact in enumerate(news, first):
                 self._decider.evolve(view, fact, seq, self._now)

@@ -11,7 +11,7 @@ from domain.state import ProjectState
 from domain.system import SYSTEM_LOG, SystemState
 from eventstore.store import EventStore
 from server.writing.deciders import PROJECT, SYSTEM
-from server.writing.errors import LogUnknown
+from server.writing.errors import LogPoisoned, LogUnknown
 from server.writing.folded_log import FoldedLog
 from server.writing.history import LogHistory
 from server.writing.log_writer import LogWriter, Published
@@ -67,7 +67,7 @@ class Writers:
         return await self._system_writer().folded(min_seq, MIN_SEQ_TIMEOUT_S)
 
     async def projects(self) -> tuple[str, ...]:
-        """The keys of all projects that have not been deleted, sorted."""
+        """The keys of all projects that have not been deleted, sorted; poisoned ones, too."""
         heads = await self._store.heads()
         keys = [head.log_id for head in heads if head.log_id != SYSTEM_LOG and head.last_seq > 0]
         return tuple([key for key in keys if await self._is_alive(key)])
@@ -90,7 +90,10 @@ class Writers:
             task.cancel()
 
     async def _is_alive(self, project: str) -> bool:
-        folded = await self._writer(project).folded()
+        try:
+            folded = await self._writer(project).folded()
+        except LogPoisoned:
+            return True  # for all that can be known
         return folded.state.project is not None
 
     async def _known(self, log_id: str) -> LogWriter[ProjectState]:

@@ -287,3 +287,12 @@ async def test_an_unknown_project_costs_nothing(writers: Writers) -> None:
     with pytest.raises(LogUnknown):
         await writers.submit("nowhere", Submission.of("ann", enable("x")))
     assert await writers.projects() == ("shop",)
+
+
+async def test_a_refusal_in_a_batch_says_which_command_it_was(writers: Writers) -> None:
+    with pytest.raises(UnknownEntity) as refused:
+        await ask(writers, c.CreateFlag(flag="one"), c.CreateFlag(flag="two"), enable("three"))
+    assert refused.value.command_number == 2
+    with pytest.raises(UnknownEntity) as refused:
+        await ask(writers, enable("three"))
+    assert refused.value.command_number is None
