@@ -120,6 +120,7 @@ class Connection(asyncio.Protocol):
         """The transport's buffer is over its high-water mark: this client is behind."""
         self.session.writable = False
         if self.transport is not None and not self.transport.is_closing():
+            self._stalled = (self._gateway.now_s(), self.transport.get_write_buffer_size())
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:

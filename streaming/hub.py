@@ -98,6 +98,8 @@ class Hub:
 
     async def _drop(self, environment: Environment) -> None:
         """Forget an environment that nobody uses."""
+        if self.environments.get(environment.id) is not environment:
+            return
         channel = self._rulesets.channel(environment.id)
         del self.environments[environment.id]
         del self._channels[channel]
@@ -152,6 +154,8 @@ class Hub:
                 await self._read_once(environment)
         finally:
             environment.reading = False
+        if not (environment.feed.installed or environment.in_use):
+            await self._drop(environment)  # anybody may make up ids
 
     async def _read_once(self, environment: Environment) -> None:
         need = environment.begin()
@@ -190,9 +194,11 @@ class Hub:
     async def _find(self, environment: Environment) -> None:
         """Before anything was read: subscribe, if there is such an environment."""
         if await self._rulesets.meta(environment.id) is None:
-            environment.unknown(current=await self._is_current(environment.id))
-        else:
-            await self._subscription.add(self._rulesets.channel(environment.id))
+            current = await self._is_current(environment.id)
+            if await self._rulesets.meta(environment.id) is None:
+                environment.unknown(current=current)
+                return
+        await self._subscription.add(self._rulesets.channel(environment.id))
 
     async def _install(self, environment: Environment) -> None:
         stored = await self._rulesets.read(environment.id)

@@ -42,7 +42,7 @@ async def yes(_environment: str) -> bool:
     return True
 
 
-async def no() -> bool:
+async def no(_environment: str) -> bool:
     return False
 
 
