@@ -13,7 +13,7 @@ import msgspec
 from eventstore.store import EventStore
 from projections.building import Builder, Outcome
 from projections.comparison import Audit
-from projections.reading import Progress
+from projections.reading import HistoryForked, Progress
 from projections.rulesets import Rulesets
 from projections.script import RedisClient
 from projections.verify import Examiner, Finding
@@ -90,6 +90,8 @@ class _Rebuild:
 
     async def _build(self, env: str, finding: Finding, audit: Audit | None) -> Outcome:
         reader = await self._examiner.reader_at_end()
+        if env not in reader.fold.environments.by_id:
+            raise HistoryForked(self._log_id, f"it has lost the environment {env}")
         epoch = (await self._store.head(self._log_id)).epoch
         builder = Builder(self._redis, self._store.contents, reader, epoch)
         live = None if audit is None else audit.meta

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from functools import cache
@@ -29,11 +30,24 @@ class Script:
     async def run(
         self, redis: RedisClient, keys: Sequence[str], arguments: Sequence[Argument] = ()
     ) -> Any:
-        """Run it, teaching it to a server that does not know it. Raises redis-py's errors."""
+        """Run it, teaching it to a server that does not know it. Raises redis-py's errors.
+
+        Cancelled, it is unknown whether the script took effect.
+        """
         try:
-            return await redis.evalsha(self.sha, len(keys), *keys, *arguments)
+            answer = await redis.evalsha(self.sha, len(keys), *keys, *arguments)
         except NoScriptError:
-            return await redis.eval(self.source, len(keys), *keys, *arguments)
+            answer = await redis.eval(self.source, len(keys), *keys, *arguments)
+        _heed_cancellation()
+        return answer
+
+
+def _heed_cancellation() -> None:
+    # redis-py writes through asyncio.wait_for, which before Python 3.12 drops a cancellation that
+    # comes together with a result: a task that runs scripts in a loop could never be stopped.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @cache

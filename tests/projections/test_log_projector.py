@@ -29,6 +29,7 @@ from tests.support.projecting import (
     problems,
     store_deltas,
     stored_log,
+    truncated,
 )
 
 
@@ -215,20 +216,6 @@ async def test_a_ruleset_that_lost_one_of_its_keys_is_found(
 # --- what becomes of PostgreSQL
 
 
-async def truncated(pool: asyncpg.Pool, keep: int) -> None:
-    """What a volume brought back from a snapshot looks like: the same log, ending earlier."""
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("ALTER TABLE event DISABLE TRIGGER event_is_immutable")
-        await connection.execute("DELETE FROM event WHERE seq > $1", keep)
-        await connection.execute("DELETE FROM command WHERE last_seq > $1", keep)
-        await connection.execute(
-            """UPDATE log_head SET (last_seq, last_hash, last_at) =
-            (SELECT seq, hash, recorded_at FROM event WHERE seq = $1)""",
-            keep,
-        )
-        await connection.execute("ALTER TABLE event ENABLE ALWAYS TRIGGER event_is_immutable")
-
-
 @pytest.mark.parametrize("told", [False, True], ids=["epoch kept", "epoch bumped"])
 @pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
 @pytest.mark.parametrize("goes_on", [0, 1, 5])
@@ -249,7 +236,7 @@ async def test_a_restored_database_is_noticed_as_a_fork(
         await log.do(c.DisableFlag("alpha", "production"))
     await projector.go_round()
     before = await meta(redis_client, log.env())
-    await truncated(pool, keep)
+    await truncated(pool, "demo", keep)
     if told:
         await store.bump_epoch("demo")
     for n in range(goes_on):
@@ -275,7 +262,7 @@ async def test_a_fork_that_left_the_last_change_in_place_is_noticed_by_what_was_
     await log.do(c.EnableFlag("beta", "development"))
     await projector.go_round()
     before = await meta(redis_client, log.env("production"))
-    await truncated(pool, keep)
+    await truncated(pool, "demo", keep)
     for n in range(2):
         event = new_event("alpha", n + 1, type=("FlagEnabled", "FlagDisabled")[n % 2], body=b"{}")
         await append(store, "demo", new_command(event))
@@ -295,7 +282,7 @@ async def test_two_projectors_that_find_one_fork_do_not_go_on_bumping(
     keep = await log.do(c.EnableFlag("alpha", "production"))
     await log.do(c.DisableFlag("alpha", "production"))
     await asyncio.gather(projector.go_round(), other.go_round())
-    await truncated(pool, keep)
+    await truncated(pool, "demo", keep)
     await asyncio.gather(lookups_forgotten(projector), lookups_forgotten(other))
     epoch = (await store.head("demo")).epoch
     for one in (projector, other, projector):

@@ -31,9 +31,9 @@ from domain.decide import decide
 from domain.errors import Refusal
 from domain.events import Event
 from domain.evolve import evolve
-from domain.facts import Fact, Issuer
+from domain.facts import Entity, Fact, Issuer
 from domain.state import ProjectState
-from domain.upcast import encode_event
+from domain.upcast import decode_event, encode_event
 from eventstore.log import GENESIS, NewCommand, NewEvent, StoredEvent
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -177,6 +177,16 @@ class ProjectLog:
                 ),
             )
         )
+
+    def truncate(self, keep: int) -> None:
+        """Forget every event after a seq, as a database that came back from a backup does."""
+        del self.events[keep:]
+        self.state = ProjectState()
+        for stored in self.events:
+            event = decode_event(stored.type, stored.schema_version, stored.body)
+            entity = Entity(stored.entity_kind, stored.entity_key, stored.environment)  # type: ignore[arg-type]
+            fact: Fact[Event] = Fact(event, entity, stored.revision)
+            evolve(self.state, fact, stored.seq, stored.recorded_at)
 
     def _id(self) -> str:
         digest = hashlib.sha256(f"{self.log_id}{next(self._numbers)}".encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import asyncpg
 from redis.asyncio import Redis
 
 from domain import commands as c
@@ -44,6 +45,30 @@ class StoredLog:
         self._stored += len(new)
         await store_deltas(self.store, self.log_id, new)
         return self._stored
+
+    async def truncate(self, pool: asyncpg.Pool, keep: int) -> None:
+        """What a volume brought back from a snapshot looks like: the same log, ending earlier."""
+        await truncated(pool, self.log_id, keep)
+        self.log.truncate(keep)
+        self._stored = keep
+
+
+async def truncated(pool: asyncpg.Pool, log_id: str, keep: int) -> None:
+    """Take the events after a seq out of the database, past its refusal."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("ALTER TABLE event DISABLE TRIGGER event_is_immutable")
+        await connection.execute("DELETE FROM event WHERE log_id = $1 AND seq > $2", log_id, keep)
+        await connection.execute(
+            "DELETE FROM command WHERE log_id = $1 AND last_seq > $2", log_id, keep
+        )
+        await connection.execute(
+            """UPDATE log_head SET (last_seq, last_hash, last_at) = (
+                SELECT seq, hash, recorded_at FROM event WHERE log_id = $1 AND seq = $2
+            ) WHERE log_id = $1""",
+            log_id,
+            keep,
+        )
+        await connection.execute("ALTER TABLE event ENABLE ALWAYS TRIGGER event_is_immutable")
 
 
 async def store_deltas(store: EventStore, log_id: str, events: Sequence[StoredEvent]) -> None:
