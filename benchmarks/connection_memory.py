@@ -3,19 +3,20 @@
 Resident memory before and after, divided by the number of connections; beside it, in the same run,
 as many bare uvloop transports with a protocol that does nothing (the floor).
 
-Does not measure the kernel's buffers, TLS, or what a connection needs while it is behind.
+Linux only. Does not measure the kernel's buffers, TLS, or what a connection needs while it is behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
-import psutil
 import uvloop
 
 from benchmarks.gateway_stage import everybody_synchronised, gateway_stage
@@ -28,7 +29,8 @@ CONNECTIONS = 4_000
 def resident_bytes() -> int:
     """Of this process, after everything that could be collected was."""
     gc.collect()
-    return int(psutil.Process().memory_info().rss)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 async def bare_transports(connections: int) -> float:

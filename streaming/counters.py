@@ -19,8 +19,8 @@ class Counters:
     """Connections that this side closed, by code."""
     cut: int = 0
     """Connections that were cut: silent, or not answering a close."""
-    hellos: Counter[str] = field(default_factory=Counter)
-    """Welcomes, by intent... of the state that the session is in after them."""
+    welcomes: Counter[str] = field(default_factory=Counter)
+    """Hellos answered, by what came of them: none, changes, full, or held."""
     broadcasts: int = 0
     broadcast_frames: int = 0
     catch_ups: int = 0

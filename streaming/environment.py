@@ -167,11 +167,20 @@ class Environment:
             return
         for frame in frames:
             connection.send(frame)
+        if frames:
+            self._answered(connection, changes=len(frames) > 1)
+
+    def _answered(self, connection: Connection, *, changes: bool) -> None:
         self._held.discard(connection)
-        if session.state is State.HELD:
-            self._held.add(connection)
-        elif session.state is State.WAITING:
-            self._admission.enqueue(connection)
+        match connection.session.state:
+            case State.HELD:
+                self.counters.welcomes["held"] += 1
+                self._held.add(connection)
+            case State.WAITING:
+                self.counters.welcomes["full"] += 1
+                self._admission.enqueue(connection)
+            case _:
+                self.counters.welcomes["changes" if changes else "none"] += 1
 
     def drained(self, connection: Connection) -> None:
         """A connection is writable again."""

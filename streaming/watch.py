@@ -45,12 +45,13 @@ class Watch:
             return False
         self._compared_s = now_s
         self._probe = secrets.token_hex(8)
-        self._probed_s = min(self._probed_s, now_s)
         return True
 
     def probe(self) -> str | None:
         """Take the probe that is to be sent, if any."""
         probe, self._probe = self._probe, None
+        if probe is not None:
+            self._probed_s = min(self._probed_s, self._compared_s)
         return probe
 
     def deaf(self, now_s: float) -> bool:

@@ -9,6 +9,7 @@ they answer None at their next visit, and are forgotten.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Protocol
 
 
@@ -31,14 +32,14 @@ class Wheel:
         self._tick_s = tick_s
         self._slots: list[list[Member]] = [[] for _ in range(slots)]
         self._at = 0
-        self._due_s = 0.0
+        self._due_s = tick_s
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         """Begin to turn, on the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._due_s = self._loop.time() + self._tick_s
+        self._due_s = time.monotonic() + self._tick_s
         self._wind(self._loop)
 
     def stop(self) -> None:
@@ -55,7 +56,7 @@ class Wheel:
         self._slots[(self._at + ticks) % len(self._slots)].append(member)
 
     def turn(self, now_s: float) -> None:
-        """Visit whoever is due by ``now_s``, on the clock of the loop."""
+        """Visit whoever is due by ``now_s``, on the monotonic clock."""
         while self._due_s <= now_s:
             self._due_s += self._tick_s
             self._at = (self._at + 1) % len(self._slots)
@@ -70,7 +71,7 @@ class Wheel:
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            self.turn(loop.time())
+            self.turn(time.monotonic())
         finally:
             if self._loop is not None:
                 self._wind(loop)

@@ -1,0 +1,102 @@
+"""Leaving, with clients that follow and clients that do not."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+import redis.asyncio
+from halyard_protocol.messages import Goodbye
+from websockets.exceptions import InvalidStatus
+
+from streaming.drain import DrainingServer, drain
+from streaming.settings import StreamSettings
+from tests.streaming.stage import Client, Stage, stage, until
+from tests.streaming.writing import Ruleset
+
+pytestmark = pytest.mark.usefixtures("ruleset")
+
+
+async def test_every_client_is_asked_to_leave_at_a_time_of_its_own(on_stage: Stage) -> None:
+    clients = [Client(await on_stage.dial()) for _ in range(4)]
+    for client in clients:
+        await client.synchronise()
+    draining = asyncio.create_task(drain(on_stage.gateway, window_s=2, grace_s=2))
+    goodbyes = [await client.next_of(Goodbye) for client in clients]
+    assert sorted(goodbye.reconnect_after_ms for goodbye in goodbyes) == [0, 500, 1000, 1500]
+    assert not on_stage.gateway.status().ready
+    for client in clients:
+        await client.connection.close()
+    async with asyncio.timeout(1):
+        await draining
+
+
+async def test_the_old_connection_goes_on_being_served(on_stage: Stage, ruleset: Ruleset) -> None:
+    async with on_stage.client() as client:
+        await client.synchronise()
+        draining = asyncio.create_task(drain(on_stage.gateway, window_s=5))
+        await client.next_of(Goodbye)
+        await ruleset.change(("flag:a", {}))
+        await client.reach(11)
+    await draining
+
+
+async def test_newcomers_are_sent_elsewhere(on_stage: Stage) -> None:
+    async with on_stage.client() as client:
+        await client.synchronise()
+        draining = asyncio.create_task(drain(on_stage.gateway))
+        await client.next_of(Goodbye)
+        with pytest.raises(InvalidStatus) as refused:
+            await on_stage.dial()
+        assert refused.value.response.status_code == 503
+    await draining
+
+
+async def test_those_who_stay_are_closed_at_the_end(on_stage: Stage) -> None:
+    async with on_stage.client() as stays, on_stage.dial(None):
+        await stays.synchronise()
+        await drain(on_stage.gateway, window_s=0.1, grace_s=0.1)
+        assert await stays.closed() == (1001, "the server is going away")
+
+
+async def test_a_client_that_does_not_read_does_not_hold_up_the_end(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    async with stage(redis_client, StreamSettings()) as running, running.client() as client:
+        await client.synchronise()
+        client.connection.transport.pause_reading()
+        while all(connection.session.writable for connection in running.gateway.connections):
+            await ruleset.change(("flag:a", {"salt": "x" * 1_000_000}))
+        await drain(running.gateway, window_s=0.1, grace_s=0.1)
+        assert not running.gateway.connections
+        client.connection.transport.abort()
+
+
+async def test_the_end_of_the_server_closes_connections_by_itself(on_stage: Stage) -> None:
+    async with on_stage.client() as client:
+        await client.synchronise()
+        on_stage.server.should_exit = True
+        assert (await client.closed())[0] == 1001
+
+
+async def test_a_signal_drains_before_the_server_exits(on_stage: Stage) -> None:
+    server = DrainingServer(on_stage.server.config, on_stage.gateway, window_s=1, grace_s=5)
+    server._loop = asyncio.get_running_loop()
+    async with on_stage.client() as client:
+        await client.synchronise()
+        server.handle_exit(signal.SIGTERM, None)
+        await client.next_of(Goodbye)
+        assert not server.should_exit
+    await until(lambda: server.should_exit)
+
+
+async def test_a_second_signal_ends_the_server_at_once(on_stage: Stage) -> None:
+    server = DrainingServer(on_stage.server.config, on_stage.gateway)
+    server._loop = asyncio.get_running_loop()
+    async with on_stage.client() as client:
+        await client.synchronise()
+        server.handle_exit(signal.SIGTERM, None)
+        await client.next_of(Goodbye)
+        server.handle_exit(signal.SIGTERM, None)
+        assert server.should_exit
