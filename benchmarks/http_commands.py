@@ -56,7 +56,7 @@ def rate(report: str) -> float:
 
 def percentile(report: str, which: str) -> str:
     """As wrk writes it, with its unit."""
-    found = re.search(rf"{which}%\s+(\S+)", report)
+    found = re.search(rf"(?m)^\s+{which}%\s+(\S+)", report)
     return found[1] if found else "?"
 
 
