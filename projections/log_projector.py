@@ -71,6 +71,8 @@ class LogProjector:
         self.log_id = log_id
         self.check_s = CHECK_S
         """Seconds after which rulesets are compared even if nobody said anything."""
+        self.tombstones_kept = TOMBSTONES_KEPT
+        """How long an SDK may be away and still learn of deletions by resuming."""
         self._store = store
         self._log = structlog.get_logger("halyard.projector").bind(log=log_id)
         self._keeper = RulesetKeeper(store, redis, log_id, self._log)
@@ -240,7 +242,7 @@ class LogProjector:
         if now_s - self._pruned_at_s < PRUNE_EVERY_S:
             return
         self._pruned_at_s = now_s
-        before = datetime.now(UTC) - TOMBSTONES_KEPT
+        before = datetime.now(UTC) - self.tombstones_kept
         gone = await self._keeper.prune(reader, await self._store.seq_at(self.log_id, before))
         if gone:
             self._log.info("tombstones_pruned", count=gone)

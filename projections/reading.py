@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TypeAlias
 
-import msgspec
+from halyard_protocol.codec import UNREADABLE
 
 from domain.events import EventVoided
 from domain.upcast import decode_event
@@ -165,7 +165,7 @@ async def _stored_fold(
         return None
     try:
         fold = await asyncio.to_thread(load, snapshot.state)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         # Written by a build that forgot to raise its version: the log itself always serves.
         return None
     if fold.hash != snapshot.hash or _upto(voided, fold.seq) != _upto(fold.voided, fold.seq):

@@ -11,11 +11,12 @@ delays no other. All tasks stand in one group: a fault of the program in any of 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from eventstore.follow import Follower
 from eventstore.log import SYSTEM_LOG
 from eventstore.store import EventStore
-from projections.log_projector import CHECK_S, LogProjector, LogStanding
+from projections.log_projector import CHECK_S, TOMBSTONES_KEPT, LogProjector, LogStanding
 from projections.script import RedisClient
 
 LOGS_CHECKED_PER_S = 200
@@ -23,12 +24,18 @@ LOGS_CHECKED_PER_S = 200
 
 
 class Projector:
-    """Projects all logs but the installation's own."""
+    """Projects all logs but the installation's own; tombstones are kept for a time."""
 
-    def __init__(self, store: EventStore, redis: RedisClient) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        redis: RedisClient,
+        tombstones_kept: timedelta = TOMBSTONES_KEPT,
+    ) -> None:
         self._store = store
         self._redis = redis
         self._follower = Follower(store)
+        self._tombstones_kept = tombstones_kept
         self._logs: dict[str, LogProjector] = {}
 
     def nudge(self, log_id: str, seq: int) -> None:
@@ -47,6 +54,7 @@ class Projector:
         projector = self._logs.get(log_id)
         if projector is None:
             projector = self._logs[log_id] = LogProjector(self._store, self._redis, log_id)
+            projector.tombstones_kept = self._tombstones_kept
             tasks.create_task(projector.run(), name=f"project {log_id}")
             self._pace()
         projector.wake()

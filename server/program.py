@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import asyncpg
 import structlog
@@ -113,7 +114,8 @@ async def _running(
     async with asyncio.TaskGroup() as tasks:
         writers = Writers(store, tasks, wakes.published)
         wakes.tell(writers.hear_of)
-        projector = Projector(store, redis) if "projector" in settings.roles else None
+        kept = timedelta(days=settings.tombstone_days)
+        projector = Projector(store, redis, kept) if "projector" in settings.roles else None
         if projector is not None:
             wakes.tell(projector.nudge)
         presence = RulesetsPresence(store, writers, rulesets)
