@@ -16,8 +16,8 @@ import msgspec
 
 from domain import events as e
 from domain import state as project
-from domain.evolve import evolve
-from domain.facts import Entity, EntityKind, Fact
+from domain.evolve import FOLDS, CannotFold
+from domain.facts import Entity, EntityKind
 from domain.upcast import decode_event
 from eventstore.log import GENESIS, StoredEvent
 from projections.documents import (
@@ -73,7 +73,7 @@ class RulesetFold:
         self.hash = GENESIS
         """The log's chain at ``seq``."""
         self.state = project.ProjectState()
-        """What documents need of the project; names and the like, which they do not, may be old."""
+        """What documents need of the project: no revisions, and names and the like may be old."""
         self.environments = Environments()
 
     def apply(self, stored: StoredEvent) -> None:
@@ -94,8 +94,12 @@ class RulesetFold:
         event = decode_event(stored.type, stored.schema_version, stored.body)
         kind = cast("EntityKind", stored.entity_kind)
         entity = Entity(kind, stored.entity_key, stored.environment)
-        fact = Fact(event, entity, stored.revision)
-        evolve(self.state, fact, stored.seq, stored.recorded_at)
+        try:
+            # Not through `evolve`: it also keeps revisions, which no document shows, and a rebuild
+            # would spend a fifth of its time on them.
+            FOLDS[type(event)](self.state, entity, event, stored.recorded_at)
+        except (KeyError, StopIteration) as error:
+            raise CannotFold(stored.type, entity, stored.seq) from error
         touch = TOUCHES.get(type(event))
         if touch is not None:
             touch(self.environments, self.state, entity, event, stored)

@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -219,11 +220,13 @@ class LogProjector:
 
     async def _read_on(self, reader: LogReader) -> None:
         now_s = asyncio.get_running_loop().time
-        async for _ in reader.pages():
-            self._read_in_epoch = self._head.epoch
-            late = now_s() - self._synced_at_s > SYNC_EVERY_S
-            if late and reader.fold.seq < self._head.last_seq and self._keeper.knows_all(reader):
-                await self._sync(reader)
+        async with aclosing(reader.pages()) as pages:
+            async for _ in pages:
+                self._read_in_epoch = self._head.epoch
+                late = now_s() - self._synced_at_s > SYNC_EVERY_S
+                at_end = reader.fold.seq >= self._head.last_seq
+                if late and not at_end and self._keeper.knows_all(reader):
+                    await self._sync(reader)
 
     async def _stop_before(self, poisoned: Poisoned) -> LogReader:
         self._log.error(
