@@ -119,6 +119,8 @@ class Overtaken(Fault):
         self.between = between
         """The entity's events since the expected revision, as the API writes events."""
         super().__init__(str(refusal))
+        if refusal.command_number is not None:
+            self.errors = (Problem(f"/commands/{refusal.command_number}", str(refusal)),)
 
 
 class NotServedHere(Fault):

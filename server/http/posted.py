@@ -41,7 +41,7 @@ async def post_batch(call: Call) -> Reply:
     commands = tuple(_decoded(sources, comment))
     for command in commands:
         _permit(call, command)
-    return batch_reply(await submit(call, project_key(call), *commands))
+    return batch_reply(await submit(call, project_key(call), *commands, numbered=True))
 
 
 def _commands_in(body: dict[str, Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from halyard_protocol.codec import encode
 from halyard_protocol.problems import Problem
 
 from domain.commands import Command, CreateProject, complete
-from domain.errors import InvalidCommand
+from domain.errors import InvalidCommand, Refusal
 from server.credentials import new_id
 from server.http.bodies import Shape
 from server.http.call import Call
@@ -62,10 +62,11 @@ class BatchAnswer(WriteAnswer, frozen=True, kw_only=True):
     results: tuple[CommandResult, ...]
 
 
-async def submit(call: Call, log_id: str, *commands: Command) -> Answer:
+async def submit(call: Call, log_id: str, *commands: Command, numbered: bool = False) -> Answer:
     """Have commands decided and stored, all or none.
 
-    Raises what :meth:`Writers.submit` raises; a stale revision as :class:`Overtaken`.
+    ``numbered``: the caller sent a list, and a refusal says which of it was refused. Raises what
+    :meth:`Writers.submit` raises; a stale revision as :class:`Overtaken`.
     """
     for command in commands:
         if isinstance(command, CreateProject) and command.project != log_id:
@@ -79,9 +80,13 @@ async def submit(call: Call, log_id: str, *commands: Command) -> Answer:
     )
     try:
         return await call.services.writers.submit(log_id, submission)
-    except StaleWithEvents as refusal:
-        between = await event_views(call.services, refusal.between)
-        raise Overtaken(refusal, between) from refusal
+    except Refusal as refusal:
+        if not numbered:
+            refusal.command_number = None
+        if isinstance(refusal, StaleWithEvents):
+            between = await event_views(call.services, refusal.between)
+            raise Overtaken(refusal, between) from refusal
+        raise
 
 
 def write_reply(answer: Answer, *headers: Header, status: int = 200) -> Reply:

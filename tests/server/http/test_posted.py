@@ -116,3 +116,17 @@ async def test_what_is_not_json_is_told_from_what_is_not_a_command(
     problem(await demo.post(COMMANDS, content=b"[" * 100_000), 400, "not-json")
     problem(await demo.post(COMMANDS, content=b"[]"), 422, "malformed")
     problem(await demo.post(COMMANDS, content=b""), 422, "invalid-command")
+
+
+async def test_a_refusal_in_a_batch_names_its_command(demo: httpx.AsyncClient) -> None:
+    commands = [
+        {"type": "CreateFlag", "flag": "third"},
+        {"type": "EnableFlag", "flag": "nowhere", "environment": "development"},
+    ]
+    answer = await demo.post(BATCH, json={"commands": commands})
+    found = problem(answer, 404, "not-found")
+    assert [each["path"] for each in found["errors"]] == ["/commands/1"]
+    commands[1] = {"type": "RenameFlag", "flag": "third", "name": "One", "expectedRevision": 7}
+    answer = await demo.post(BATCH, json={"commands": commands})
+    found = problem(answer, 412, "stale-revision")
+    assert [each["path"] for each in found["errors"]] == ["/commands/1"]
