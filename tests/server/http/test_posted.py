@@ -119,7 +119,7 @@ async def test_what_is_not_json_is_told_from_what_is_not_a_command(
 
 
 async def test_a_refusal_in_a_batch_names_its_command(demo: httpx.AsyncClient) -> None:
-    commands = [
+    commands: list[dict[str, Any]] = [
         {"type": "CreateFlag", "flag": "third"},
         {"type": "EnableFlag", "flag": "nowhere", "environment": "development"},
     ]
