@@ -14,7 +14,8 @@ Rooms:
     contents     the number behind the wire epoch of each ruleset
     accounts     personal data of operators, which no event may hold
     pool         connections, and whether they lead to the history that was known
-    migrate      the schema, forward only; ``schema.sql`` shows what it comes to
+    migrate      the schema, forward only
+    schema_dump  what all migrations come to: ``schema.sql``, for people to read
     statements   the SQL of ``queries.sql``, by name
     errors       what asyncpg raises, translated once
 

@@ -1,1 +1,27 @@
-"""Placeholder."""
+"""The application: the packages below it, put together as one program with three roles.
+
+For: taking commands over HTTP and the command line, deciding and appending them, and running the
+gateway and the projector beside that. It alone knows every other package, and nothing imports it.
+It must never write an event but through :mod:`server.writing`, never keep what neither a log nor
+the table of accounts gives back, and never let a role die without ending the process.
+
+Rooms:
+    program       the composition root: which roles run, in what order they start and stop
+    settings      every setting, read once, every fault told at once
+    logs          structlog from the first line; secrets are in none
+    redis_client  the one client of a process, with a time limit on every command
+    wakes         word that a log has grown, within the process and to others
+    readiness     what ``/readyz`` says, and when a ruleset is as current as its log
+    installation  the first account and its token
+    credentials   passwords, tokens and keys: drawn and hashed
+    writing       the only write path: one writer for each log in use
+    http          routes, problems, paging, OpenAPI
+    cli           the command ``halyard``
+    dev           what ``halyard dev`` adds: a demo, ``dev.json``, a welcome
+    embedded      the PostgreSQL and the Valkey that ``halyard dev`` brings along
+
+Invariants:
+    An answer that says "accepted" is given after the commit.
+    Any process can be killed at any moment: others go on, and it comes back from the logs.
+    A role may run alone, or with others in one process, on the same code.
+"""

@@ -1,25 +1,32 @@
 """The gateway: holds the WebSockets of SDKs and keeps each in step with its environment.
 
-For: ``/stream/v1`` on the port of the HTTP API. Never: reads the log, decides, evaluates for server
-keys, or asks a database anything when a client connects.
+For: ``/stream/v1`` on the port of the HTTP API. It must never read the log, decide, evaluate for
+server keys, or ask a database anything when a client connects.
 
 Rooms:
     gateway       what a process composes: protocol factory, life cycle, status
     connection    one WebSocket: bytes to messages and back; no task, timer or queue of its own
     handshake     the upgrade request, and WebSocket rules where they differ from the library's
-    environment   one environment in use: its feed, its connections, broadcasts in slices
+    framing       frames of a server, whose bytes serve every connection
+    keys          SDK keys as clients present them
+    environment   one environment in use: its feed, its connections, what follows from news
+    rounds        broadcasts over the connections of one environment, in slices
     hub           the environments in use; loading, repairing, dropping them
+    watch         when one of them is to be compared, probed or dropped
     subscription  one pub/sub connection for all of them
     admission     snapshots by a budget of bytes
     wheel         one timer for all connections
     drain         leaving without making anybody stale
+    counters      what was counted since the start
+    settings      limits and times
 
 Concurrency: one event loop; all state belongs to it, and no method that changes state awaits. What
 awaits (reading Redis) hands its finding to a synchronous method that merges it. Broadcasts and
 other rounds over many connections go in slices of a few milliseconds.
 
 Invariants:
-    - a connection belongs to at most one environment, and only while its key is live;
-    - every frame of a broadcast is encoded once and shared;
-    - trouble with Redis never closes a connection whose key was accepted.
+    A connection belongs to at most one environment, and only while its key is live.
+    Every frame of a broadcast is encoded once and shared.
+    Trouble with Redis never closes a connection whose key was accepted.
+    A key is refused for good only by a ruleset that is as current as the log.
 """

@@ -1,7 +1,8 @@
 """Halyard's protocol: what travels between a Halyard server and its SDKs, and what it means.
 
 The package is pure: no sockets, no clock, no randomness, no logging, no threads. Servers and
-SDKs of any kind (threads, asyncio, tests) move bytes around it.
+SDKs of any kind (threads, asyncio, tests) move bytes around it. It must never do anything with what
+it concludes but say so: who sends, stores or shows it stands outside.
 
 Rooms:
     ruleset, conditions   the types of a ruleset (flags, segments, the environment)
@@ -11,10 +12,16 @@ Rooms:
     matching              whether a condition holds, and who is in a segment
     operators             what each operator means; instants, semver, addresses, patterns serve it
     bucketing             which share of a rollout a context falls into
-    validation            the strict reading of the same types, for commands, one module for each
-                          part (conditions, rollouts, segments); problems is what it answers with
+    validation            the strict reading of the same types, for commands; it leans on
+                          condition_validation, rollout_validation and segment_validation, and
+                          answers with problems
     strict, limits        fields that a type does not have; every bound by name
     schema                all of it as JSON Schema
     messages, close_codes the words of the stream
     session               both halves of a stream's conversation, without I/O
+
+Invariants:
+    Evaluation is total: any ruleset and any context get an answer, the same in every language.
+    Reading the wire is lenient and additive; what is not understood is kept, and never matches.
+    Values are frozen: whoever holds a ruleset holds all of it, as of one seq.
 """

@@ -22,6 +22,11 @@ Rooms:
     listeners, status           who is told of what, and whether the answers are up to date
     background                  the core in a thread
     testing                     clients for the tests of those who use this
+
+Invariants:
+    What is evaluated is one ruleset, complete as of one seq; within an epoch it never goes back.
+    Whoever may be behind the server is told so: ``status`` is STALE, and since when.
+    No callback, no server and no file can end the client or raise into an evaluation.
 """
 
 from halyard_protocol.context import Context
