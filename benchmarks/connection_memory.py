@@ -3,7 +3,7 @@
 Resident memory before and after, divided by the number of connections; beside it, in the same run,
 as many bare uvloop transports with a protocol that does nothing (the floor).
 
-Linux only. Does not measure the kernel's buffers, TLS, or what a connection needs while it is behind.
+Linux only. Does not measure the kernel's buffers, TLS, or what a connection needs while behind.
 """
 
 from __future__ import annotations

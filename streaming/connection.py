@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 from halyard_protocol.close_codes import CloseCode
 from halyard_protocol.messages import (
-    SILENCE_FACTOR,
     Hello,
     MalformedMessage,
     UnknownMessage,
@@ -43,6 +42,10 @@ if TYPE_CHECKING:
 _LONGEST_REASON_BYTES = 123
 """RFC 6455, section 5.5: a control frame carries 125 bytes, of which the code takes two."""
 
+_UNANSWERED = 2
+"""A client that has let so many pings pass in silence is gone. Pings are counted, not seconds: when
+it was this process that stood still, nobody else is to blame."""
+
 log = structlog.get_logger("halyard.stream")
 
 
@@ -60,9 +63,9 @@ class Connection(asyncio.Protocol):
         "_deadline_s",
         "_fragments",
         "_gateway",
-        "_heard_s",
         "_members",
         "_stalled",
+        "_unanswered",
         "_wire",
         "document_key",
         "environment",
@@ -81,7 +84,8 @@ class Connection(asyncio.Protocol):
         self._wire = Wire(gateway.settings.max_frame_bytes)
         self._fragments: list[bytes] | None = None
         """The beginning of a message of which more frames are to come."""
-        self._heard_s = gateway.now_s()
+        self._unanswered = 0
+        """Pings since anything was last heard of the client."""
         self._deadline_s = math.inf
         """By when the hello, or the client's answer to a close, is due."""
         self._stalled: tuple[float, int] | None = None
@@ -102,7 +106,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read frames, or the upgrade request."""
-        self._heard_s = self._gateway.now_s()
+        self._unanswered = 0
         try:
             self._wire.receive_data(data)
             for event in self._wire.events_received():
@@ -181,7 +185,7 @@ class Connection(asyncio.Protocol):
             self._overdue()
         elif not self.session.writable:
             self._watch_stall(now_s)
-        elif now_s - self._heard_s > SILENCE_FACTOR * self._gateway.settings.heartbeat_s:
+        elif self._unanswered >= _UNANSWERED:
             self._cut()
         elif self._wire.state is OPEN:
             self._beat()
@@ -205,6 +209,7 @@ class Connection(asyncio.Protocol):
 
     def _beat(self) -> None:
         assert self.transport is not None  # noqa: S101
+        self._unanswered += 1
         environment = self.environment
         heartbeat = None if environment is None else self.session.heartbeat(environment.feed)
         self.transport.write(PING if heartbeat is None else PING + heartbeat)
@@ -222,9 +227,11 @@ class Connection(asyncio.Protocol):
         self._gateway.wheel.enter(self, closing_s)
 
     def _cut(self) -> None:
-        if self.transport is not None:
+        transport, self.transport = self.transport, None
+        if transport is not None:
             self._gateway.counters.cut += 1
-            self.transport.abort()
+            self._gateway.left(self)
+            transport.abort()
 
     # --- bytes and frames
 

@@ -96,6 +96,8 @@ class DrainingServer(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._begin)
         else:
             super().handle_exit(sig, frame)
+            # uvicorn would raise them again in the end, which would cut short whatever stops then.
+            self._captured_signals.clear()
 
     def _begin(self) -> None:
         if self._drain is None:

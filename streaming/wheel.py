@@ -57,14 +57,20 @@ class Wheel:
 
     def turn(self, now_s: float) -> None:
         """Visit whoever is due by ``now_s``, on the monotonic clock."""
+        for member in self._due(now_s):
+            delay_s = member.visit(now_s)
+            if delay_s is not None:
+                self.enter(member, delay_s)
+
+    def _due(self, now_s: float) -> list[Member]:
+        """Everybody up to the present first: nobody is visited twice because a turn was late."""
+        due: list[Member] = []
         while self._due_s <= now_s:
             self._due_s += self._tick_s
             self._at = (self._at + 1) % len(self._slots)
-            due, self._slots[self._at] = self._slots[self._at], []
-            for member in due:
-                delay_s = member.visit(now_s)
-                if delay_s is not None:
-                    self.enter(member, delay_s)
+            due += self._slots[self._at]
+            self._slots[self._at] = []
+        return due
 
     def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(self._tick_s, self._tick, loop)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import redis.asyncio
 from halyard_protocol.messages import Changes, Heartbeat, Snapshot
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from projections.rulesets import channel
 from streaming.environment import Environment
@@ -168,7 +170,7 @@ async def test_an_environment_is_dropped_some_time_after_its_last_connection(
 
 
 async def test_nobody_waits_for_ever_for_a_redis_that_is_not_there(unused_tcp_port: int) -> None:
-    nowhere = redis.asyncio.Redis(port=unused_tcp_port)
+    nowhere = redis.asyncio.Redis(port=unused_tcp_port, retry=Retry(NoBackoff(), 0))
     async with nowhere, stage(nowhere) as running, running.dial() as connection:
         client = Client(connection)
         assert (await client.closed())[0] == 1011

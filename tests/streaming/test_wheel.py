@@ -53,6 +53,13 @@ def test_a_turn_that_comes_late_visits_everybody_who_was_due() -> None:
     assert (one.visits_s, two.visits_s) == ([5.0], [5.0])
 
 
+def test_a_turn_that_comes_late_visits_nobody_twice() -> None:
+    wheel, member = Wheel(), Visited(0.25, 0.25)
+    wheel.enter(member, 0.25)
+    wheel.turn(5.0)
+    assert member.visits_s == [5.0]
+
+
 def test_members_of_one_moment_are_all_visited() -> None:
     wheel, members = Wheel(), [Visited() for _ in range(100)]
     for member in members:
