@@ -37,7 +37,7 @@ from server.redis_client import connect_redis
 from server.settings import Settings
 from server.wakes import Wakes
 from server.writing.writers import Writers
-from streaming.drain import DrainingServer
+from streaming.drain import GRACE_S, DrainingServer
 from streaming.gateway import Gateway
 from streaming.settings import StreamSettings
 
@@ -171,7 +171,8 @@ async def _serve_http(program: Program, listener: socket.socket) -> None:
         backlog=BACKLOG,
         timeout_graceful_shutdown=10,
     )
-    server = DrainingServer(config, program.gateway, window_s=settings.drain_seconds)
+    window_s = settings.drain_seconds
+    server = DrainingServer(config, program.gateway, window_s, grace_s=min(GRACE_S, window_s))
     log.info("listening", host=settings.host, port=program.port, roles=settings.roles)
     await server.serve([listener])
 

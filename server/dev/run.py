@@ -26,6 +26,8 @@ from server.writing.errors import LogUnknown
 
 ADMIN_EMAIL = "admin@localhost"
 RULESETS_TIMEOUT_S = 30.0
+DRAIN_S = 0.5
+"""SDKs of a development machine have no other server to go to."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +50,7 @@ async def run_dev(data_dir: Path, overrides: Mapping[str, Any], console: Console
 
 def _settings(servers: EmbeddedServers, overrides: Mapping[str, Any]) -> Settings:
     own = {"database_url": servers.database_url, "redis_url": servers.redis_url}
-    return read_settings(os.environ, {"drain_seconds": 1, **overrides, **own})
+    return read_settings(os.environ, {"drain_seconds": DRAIN_S, **overrides, **own})
 
 
 async def _migrate(database_url: str) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console, Group
-from rich.panel import Panel
-from rich.syntax import Syntax
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from server.dev.record import DevRecord
@@ -27,28 +24,30 @@ def sdk_example(record: DevRecord) -> str:
 
 def print_welcome(record: DevRecord, file: Path, console: Console, *, is_new: bool) -> None:
     """Greet whoever started it; ``is_new`` where the demo was made just now."""
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="bold")
-    facts.add_column(overflow="fold")
-    facts.add_row("Address", record.url)
-    facts.add_row("Login", f"{record.admin.email}  /  {record.admin.password}")
-    facts.add_row("API token", record.admin.token)
     kept = "just seeded" if is_new else "as you left it"
-    facts.add_row("Project", f"{record.project} ({kept})")
-    facts.add_row("All of it", str(file))
-    console.print()
-    console.print(Panel(facts, title="Halyard is ready", title_align="left", expand=False))
+    facts = {
+        "Address": record.url,
+        "Login": f"{record.admin.email}  /  {record.admin.password}",
+        "API token": record.admin.token,
+        "Project": f"{record.project} ({kept})",
+        "All of it": str(file),
+    }
+    console.print(Text("\nHalyard is ready\n", style="bold green"))
+    for name, value in facts.items():
+        _print_line(console, Text.assemble((f"  {name:<11}", "bold"), value))
     if "development" in record.keys:
         _print_example(record, console)
     console.print(Text("Ctrl-C stops it. Your data stay.", style="dim"))
 
 
 def _print_example(record: DevRecord, console: Console) -> None:
-    heading = Text("\nEvaluate a flag (in .venv/bin/python, or wherever halyard-sdk is installed):")
-    console.print(Group(heading, Text()))
-    # No frame and no wrapping: it must survive being copied out of a terminal.
-    console.print(
-        Syntax(sdk_example(record), "python", background_color="default"),
-        soft_wrap=True,
-        no_wrap=True,
-    )
+    heading = "Evaluate a flag (in .venv/bin/python, or wherever halyard-sdk is installed):"
+    _print_line(console, Text(f"\n{heading}\n"))
+    for line in sdk_example(record).splitlines():
+        _print_line(console, Text(line, style="cyan"))
+    console.print()
+
+
+def _print_line(console: Console, line: Text) -> None:
+    """Print a line that survives being copied out of a terminal: no frame, no wrapping."""
+    console.print(line, soft_wrap=True, highlight=False)

@@ -204,3 +204,19 @@ def children_of(data_dir: Path) -> list[str]:
         if str(data_dir).encode() in command:
             found.append(command.replace(b"\0", b" ").decode())
     return found
+
+
+async def test_ctrl_c_ends_it_soon_however_many_sdks_are_connected(
+    halyard: HalyardProcess, data_dir: Path
+) -> None:
+    known = await record(halyard, data_dir)
+    key = known["keys"]["development"]["server"]
+    clients = [AsyncClient(known["url"], key) for _ in range(5)]
+    try:
+        assert all([await client.wait_ready(10) for client in clients])
+        async with asyncio.timeout(10):
+            assert await halyard.stop(signal.SIGINT) == 0
+        assert children_of(data_dir) == []
+    finally:
+        for client in clients:
+            await client.close()
