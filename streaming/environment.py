@@ -1,6 +1,7 @@
 """One environment in use by this process: its feed, its connections, and what follows from news.
 
-Nothing here awaits. Whoever reads Redis or listens to it (:mod:`streaming.hub`) hands over what was found; ``need`` says what is to be read next.
+Nothing here awaits. Whoever reads Redis or listens to it (:mod:`streaming.hub`) hands over what
+was found; ``need`` says what is to be read next.
 
 A connection is first a visitor, whose key has not been found yet, then a member of
 ``connections``. A key that is not in the feed is looked for in Redis before it is refused, and it
