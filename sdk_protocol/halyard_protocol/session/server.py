@@ -107,11 +107,15 @@ class ServerSession:
         self.epoch, self.sent = asked.epoch, asked.seq
         if ahead:
             self.state = State.HELD
-            return (feed.welcome("none", asked.epoch, asked.seq),)
+            # This feed's own position, so that the client can see that it is the one ahead.
+            return (feed.welcome("none", feed.epoch, feed.seq),)
         self.state = State.LIVE
         if known:
             self.epoch = feed.epoch  # one object for all: compared by identity, in nearer memory
-        return self._resumed(feed)
+        frames = self._resumed(feed)
+        # A client that is told "none" by a gateway out of touch would take itself for up to date.
+        warning = self.heartbeat(feed) if feed.stale else None
+        return frames if warning is None else (*frames, warning)
 
     def _resumed(self, feed: Feed) -> tuple[bytes, ...]:
         changes = self.advance(feed)

@@ -78,6 +78,15 @@ def test_resuming_at_the_head_gets_nothing_but_a_welcome(feed: Feed) -> None:
     assert (session.state, session.sent) == (State.LIVE, 8)
 
 
+def test_resuming_at_a_gateway_out_of_touch_is_told_so_at_once(feed: Feed) -> None:
+    feed.stale = True
+    _, answer = ask(feed, Resume("1.1", 8))
+    assert decoded(answer) == [
+        Welcome("", "1.1", 8, "none", 15.0),
+        Heartbeat("1.1", 8, 8, stale=True),
+    ]
+
+
 def test_resuming_from_before_gets_changes_from_there(feed: Feed) -> None:
     session, answer = ask(feed, Resume("1.1", 6))
     welcome, changes = decoded(answer)
@@ -105,8 +114,7 @@ def test_resuming_in_another_epoch_gets_everything_after_a_look(feed: Feed, resu
 def test_a_client_that_is_ahead_is_held_after_a_look(feed: Feed, resume: Resume) -> None:
     session, answer = ask(feed, resume)
     assert answer is LOOK
-    welcome = Welcome("", resume.epoch, resume.seq, "none", 15.0)
-    assert decoded(session.answer(feed, looked=True)) == [welcome]
+    assert decoded(session.answer(feed, looked=True)) == [Welcome("", "1.1", 8, "none", 15.0)]
     assert session.state is State.HELD
     assert session.heartbeat(feed) is None
     assert session.offer(feed, feed.broadcast(5)) is None
