@@ -168,7 +168,8 @@ class Environment:
         for frame in frames:
             connection.send(frame)
         if frames:
-            self._answered(connection, changes=len(frames) > 1)
+            # Out of touch, the answer ends with a heartbeat that says so.
+            self._answered(connection, changes=len(frames) > 1 + self.feed.stale)
 
     def _answered(self, connection: Connection, *, changes: bool) -> None:
         self._held.discard(connection)

@@ -48,6 +48,7 @@ async def test_resuming_at_the_head_costs_a_welcome(on_stage: Stage, ruleset: Ru
         changes = await client.next_of(Changes)
     assert (changes.from_, changes.to, len(changes.put.flags)) == (10, 11, 1)
     assert on_stage.gateway.counters.snapshots == 0
+    assert on_stage.gateway.counters.welcomes == {"none": 1}
 
 
 async def test_resuming_from_before_gets_each_changed_document_once(
@@ -60,6 +61,7 @@ async def test_resuming_from_before_gets_each_changed_document_once(
         welcome = await client.hello(Resume("7.1", 10))
         changes = await client.next_of(Changes)
     assert welcome.intent == "changes"
+    assert on_stage.gateway.counters.welcomes == {"changes": 1}
     assert (changes.from_, changes.to, len(changes.put.flags)) == (10, 14, 1)
     assert changes.delete.flags == ("b",)
 
