@@ -128,7 +128,9 @@ def test_every_target_of_make_that_is_named_exists() -> None:
     named = {
         f"{house.name_of(page)}: {target}"
         for page in PAGES
-        for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", page.read_text(), re.M)
+        for target in re.findall(
+            r"^make ([a-z-]+)(?: +#.*)?$|`make ([a-z-]+)", page.read_text(), re.M
+        )
         for target in target
         if target and target not in targets
     }
@@ -169,3 +171,9 @@ def test_nothing_in_the_repository_is_left_over_from_writing_it() -> None:
             if LEFT_OVER.search(line)
         ]
     assert found == []
+
+
+def test_the_glossary_is_in_order_and_says_each_word_once() -> None:
+    words = re.findall(r"^\| ([^|]+) \|", (DOCS / "glossary.md").read_text(), re.M)[1:]
+    assert len(words) > 50
+    assert words == sorted(set(words))
