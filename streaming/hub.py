@@ -159,7 +159,6 @@ class Hub:
 
     async def _read_once(self, environment: Environment) -> None:
         need = environment.begin()
-        self._counters.reads += 1
         try:
             match need:
                 case Need.WHOLE if not (environment.subscribed or environment.feed.installed):
@@ -192,7 +191,13 @@ class Hub:
         environment.catch_up_with_inbox()
 
     async def _find(self, environment: Environment) -> None:
-        """Before anything was read: subscribe, if there is such an environment."""
+        """Before anything was read: subscribe, if there is such an environment.
+
+        It is read once the subscription is confirmed, and that answers all who came until then.
+        """
+        if self._subscription.listens_to(self._rulesets.channel(environment.id)):
+            return
+        self._counters.reads += 1
         if await self._rulesets.meta(environment.id) is None:
             current = await self._is_current(environment.id)
             if await self._rulesets.meta(environment.id) is None:
@@ -201,6 +206,7 @@ class Hub:
         await self._subscription.add(self._rulesets.channel(environment.id))
 
     async def _install(self, environment: Environment) -> None:
+        self._counters.reads += 1
         stored = await self._rulesets.read(environment.id)
         if stored is None:
             environment.missing()
@@ -208,6 +214,7 @@ class Hub:
             environment.installed(_stored(stored))
 
     async def _extend(self, environment: Environment) -> None:
+        self._counters.reads += 1
         since = environment.feed.changed
         stored = await self._rulesets.read_since(environment.id, since)
         if stored is None:
@@ -216,6 +223,7 @@ class Hub:
             environment.extended(_stored(stored), since)
 
     async def _compare(self, environment: Environment) -> None:
+        self._counters.reads += 1
         watch = self._watches.get(environment)
         probe = None if watch is None else watch.probe()
         if probe is not None:

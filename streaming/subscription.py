@@ -56,6 +56,10 @@ class Subscription:
         """None while there is no connection; then :meth:`run` subscribes to all channels."""
         self._patience: asyncio.Timeout | None = None
 
+    def listens_to(self, channel: str) -> bool:
+        """Whether a channel was added; it may not be heard yet."""
+        return channel in self._channels
+
     async def add(self, channel: str) -> None:
         """Listen to another channel."""
         self._channels.add(channel)

@@ -7,9 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 import redis.asyncio
+from hypothesis import HealthCheck, settings
 
 from eventstore.migrate import migrate
 from tests.support.servers import TestServers
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("halyard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("halyard")
 
 
 @pytest.fixture(scope="session")
