@@ -15,7 +15,7 @@ from benchmarks.database_stage import PROJECT, database_stage
 from server.embedded.supervisor import EmbeddedServers
 from tests.support.program import HalyardProcess
 
-TOKEN = "hly_bench"
+TOKEN = "hly_token_of_the_benchmarks"
 API = f"/api/v1/projects/{PROJECT}"
 
 

@@ -178,7 +178,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("roles", "What this process does: api, gateway, projector.", _roles),
     Setting("admin_email", "Address of the first account, made at the first start.", _email),
     Setting("admin_password", "Password of the first account.", _long(12), secret=True),
-    Setting("admin_token", "An API token that opens the first account.", _long(8), secret=True),
+    Setting("admin_token", "An API token that opens the first account.", _long(20), secret=True),
     Setting("log_level", "The least severe lines that are logged.", _one_of(*LEVELS)),
     Setting("log_format", "console for people, json for programs.", _one_of("console", "json")),
     Setting("drain_seconds", "Over how long SDKs are asked to leave at the end.", _number(0, 600)),

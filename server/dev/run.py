@@ -50,7 +50,8 @@ async def run_dev(data_dir: Path, overrides: Mapping[str, Any], console: Console
 
 def _settings(servers: EmbeddedServers, overrides: Mapping[str, Any]) -> Settings:
     own = {"database_url": servers.database_url, "redis_url": servers.redis_url}
-    return read_settings(os.environ, {"drain_seconds": DRAIN_S, **overrides, **own})
+    environ = {"HALYARD_DRAIN_SECONDS": str(DRAIN_S), **os.environ}
+    return read_settings(environ, {**overrides, **own})
 
 
 async def _migrate(database_url: str) -> None:

@@ -6,7 +6,7 @@ or a search of the log. It must never touch the database by another way, and nev
 query or a token.
 
 Rooms:
-    app               the services it needs, and the application
+    app               what it stands on, and the application
     routes, table     what a route is, as data; the table of all of them
     dispatch          from a method and a path to a route
     border            one request: route, authenticate, authorise, answer, log

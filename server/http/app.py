@@ -11,13 +11,13 @@ from starlette.routing import BaseRoute
 from starlette.types import Lifespan
 
 from server.http.border import Border
+from server.http.dependencies import Dependencies
 from server.http.routes import Route
-from server.http.services import Services
 from server.http.table import ROUTES
 
 
 def create_app(
-    services: Services,
+    dependencies: Dependencies,
     *,
     routes: tuple[Route, ...] = ROUTES,
     beside: tuple[BaseRoute, ...] = (),
@@ -26,9 +26,9 @@ def create_app(
     """The application.
 
     Args:
-        services: what the handlers stand on.
+        dependencies: what the handlers stand on.
         routes: those of the API that this process serves.
         beside: routes that are tried before the API's.
         lifespan: as Starlette has it.
     """
-    return Starlette(routes=[*beside, Border(services, routes)], lifespan=lifespan)
+    return Starlette(routes=[*beside, Border(dependencies, routes)], lifespan=lifespan)

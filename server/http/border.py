@@ -15,13 +15,13 @@ from starlette.types import Receive, Scope, Send
 
 from server.http.auth import authorise
 from server.http.call import Call
+from server.http.dependencies import Dependencies
 from server.http.dispatch import Found, MethodMissing, Tree
 from server.http.faults import BodyTooLarge, BodyTooSlow, MethodNotAllowed, NoSuchRoute
 from server.http.problems import INTERNAL, kind_of, problem_reply
 from server.http.queries import read_query
 from server.http.replies import Reply, send_reply
 from server.http.routes import Route
-from server.http.services import Services
 
 _UNROUTED = "(no such path)"
 
@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 class Border(BaseRoute):
     """The whole API as one entry of Starlette's router: it takes every HTTP request."""
 
-    def __init__(self, services: Services, routes: tuple[Route, ...]) -> None:
-        self._services = services
+    def __init__(self, dependencies: Dependencies, routes: tuple[Route, ...]) -> None:
+        self._dependencies = dependencies
         self._tree = Tree(routes)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -42,14 +42,14 @@ class Border(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started = time.perf_counter()
-        call = Call(self._services, scope)
+        call = Call(self._dependencies, scope)
         found = self._tree.find(call.method, call.path)
         template = found.route.path if isinstance(found, Found) else _UNROUTED
         reply = await self._reply(call, found, receive)
         try:
             await send_reply(send, reply, call.request_id, bodiless=call.method == "HEAD")
         finally:
-            if self._services.settings.access_log:
+            if self._dependencies.settings.access_log:
                 _log_access(call, template, reply.status, time.perf_counter() - started)
 
     async def _reply(
@@ -69,7 +69,7 @@ class Border(BaseRoute):
 
     async def _admit(self, call: Call, route: Route) -> None:
         if route.permission is not None:
-            authenticator = self._services.authenticator
+            authenticator = self._dependencies.authenticator
             call.account = await authenticator.account(call.headers.get(b"authorization"))
             authorise(call.account, route.permission)
 
@@ -77,7 +77,7 @@ class Border(BaseRoute):
         declared = call.headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
-        timeout_s = self._services.settings.body_timeout_s
+        timeout_s = self._dependencies.settings.body_timeout_s
         message = await receive()
         if not message.get("more_body"):
             return _within(message.get("body", b""), limit_bytes)

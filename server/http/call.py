@@ -13,7 +13,7 @@ from server.http.faults import Unauthenticated
 from server.http.queries import Query
 
 if TYPE_CHECKING:
-    from server.http.services import Services
+    from server.http.dependencies import Dependencies
 
 Q = TypeVar("Q", bound=Query)
 
@@ -27,6 +27,7 @@ class Call:
     __slots__ = (
         "account",
         "body",
+        "dependencies",
         "headers",
         "method",
         "parameters",
@@ -34,11 +35,10 @@ class Call:
         "query",
         "raw_query",
         "request_id",
-        "services",
     )
 
-    def __init__(self, services: Services, scope: Scope) -> None:
-        self.services = services
+    def __init__(self, dependencies: Dependencies, scope: Scope) -> None:
+        self.dependencies = dependencies
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.raw_query: bytes = scope["query_string"]

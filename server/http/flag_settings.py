@@ -120,7 +120,7 @@ async def add_rule(call: Call) -> Reply:
 async def _recorded_rule_id(call: Call, answer: Answer) -> str:
     """The id that was drawn when the command was first accepted."""
     seq = answer.events[0].seq
-    (event,) = await call.services.store.read(project_key(call), seq - 1, 1, seq)
+    (event,) = await call.dependencies.store.read(project_key(call), seq - 1, 1, seq)
     added: RuleAdded = decode_event(event.type, event.schema_version, event.body)
     return added.rule.id
 

@@ -24,7 +24,7 @@ from server.http.queries import MinSeqQuery
 from server.http.replies import NDJSON, Reply, ok
 
 if TYPE_CHECKING:
-    from server.http.services import Services
+    from server.http.dependencies import Dependencies
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -112,18 +112,18 @@ async def entity_history(call: Call, kind: str, key: str) -> Reply:
     query = call.query_as(HistoryQuery)
     search = replace(await _search(call, query), entity_kind=kind, entity_key=key)
     ever = Search(entity_kind=kind, entity_key=key, limit=1)
-    if not await call.services.store.search(project_key(call), ever):
+    if not await call.dependencies.store.search(project_key(call), ever):
         raise NotFound(kind, key)
     return await _reply(call, query, search)
 
 
 async def _search(call: Call, query: HistoryQuery) -> Search:
-    log_id, store = project_key(call), call.services.store
+    log_id, store = project_key(call), call.dependencies.store
     end = (await store.head(log_id)).last_seq
     if end == 0:
         raise NotFound("project", log_id)
     if end < query.min_seq:
-        await call.services.writers.state(log_id, query.min_seq)
+        await call.dependencies.writers.state(log_id, query.min_seq)
     before = query.before
     if query.at is not None:
         at = moment(query.at)
@@ -147,15 +147,17 @@ async def _reply(call: Call, query: HistoryQuery, search: Search) -> Reply:
     if NDJSON.decode() in (call.header(b"accept") or ""):
         return Reply(200, content_type=NDJSON, parts=_lines(call, search, query.limit))
     limit = query.limit or DEFAULT_LIMIT
-    found = await call.services.store.search(project_key(call), replace(search, limit=limit + 1))
+    found = await call.dependencies.store.search(
+        project_key(call), replace(search, limit=limit + 1)
+    )
     page = found[:limit]
     more = write_cursor(str(page[-1].seq)) if len(found) > limit else None
-    return ok(Page(await event_views(call.services, page), more))
+    return ok(Page(await event_views(call.dependencies, page), more))
 
 
 async def _lines(call: Call, search: Search, most: int | None) -> AsyncIterator[bytes]:
     """Page after page; only what was there when the first was read, so that it ends."""
-    log_id, store = project_key(call), call.services.store
+    log_id, store = project_key(call), call.dependencies.store
     if not search.newest_first:
         end = (await store.head(log_id)).last_seq + 1
         search = replace(search, before=min(end, search.before or end))
@@ -163,7 +165,7 @@ async def _lines(call: Call, search: Search, most: int | None) -> AsyncIterator[
     while left is None or left > 0:
         limit = LINES_PAGE if left is None else min(left, LINES_PAGE)
         page = await store.search(log_id, replace(search, limit=limit))
-        for view in await event_views(call.services, page):
+        for view in await event_views(call.dependencies, page):
             yield encode(view) + b"\n"
         if len(page) < limit:
             return
@@ -185,9 +187,11 @@ def _seq_in(cursor: str) -> int:
     return int(last)
 
 
-async def event_views(services: Services, events: Sequence[StoredEvent]) -> tuple[EventView, ...]:
+async def event_views(
+    dependencies: Dependencies, events: Sequence[StoredEvent]
+) -> tuple[EventView, ...]:
     """Events as the API writes them, with the names of who caused them."""
-    names = await services.actor_names({event.actor_id for event in events}) if events else {}
+    names = await dependencies.actor_names({event.actor_id for event in events}) if events else {}
     return tuple(_view(event, names.get(event.actor_id)) for event in events)
 
 

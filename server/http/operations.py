@@ -11,9 +11,9 @@ import structlog
 from halyard_protocol.codec import encode
 
 from server.http.call import Call
+from server.http.dependencies import Check
 from server.http.replies import Reply, ok
 from server.http.routes import Route, reading
-from server.http.services import Check
 
 _TAG = "operations"
 CHECK_TIMEOUT_S = 2.0
@@ -66,9 +66,9 @@ async def healthz(_call: Call) -> Reply:
 
 async def readyz(call: Call) -> Reply:
     """Ready where every check is; 503 otherwise, with the same body."""
-    services = call.services
+    dependencies = call.dependencies
     checks, stale = await asyncio.gather(
-        _outcomes(services.readiness), _outcomes(services.staleness)
+        _outcomes(dependencies.readiness), _outcomes(dependencies.staleness)
     )
     ready = all(outcome == "ok" for outcome in checks.values())
     readiness = Readiness(ready, checks, {k: v for k, v in stale.items() if v != "ok"})

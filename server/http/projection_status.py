@@ -34,7 +34,7 @@ class ProjectionStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True
 
 async def list_projections(call: Call) -> Reply:
     """The rulesets of all environments, as they are in Redis now."""
-    rulesets = call.services.rulesets
+    rulesets = call.dependencies.rulesets
     if rulesets is None:
         raise NotServedHere("projections")
     now = await seen(call)

@@ -36,7 +36,7 @@ class ProjectSummary(msgspec.Struct, frozen=True):
 async def list_projects(call: Call) -> Reply:
     """A page of the projects that exist now."""
     query = call.query_as(SearchQuery)
-    rows = [await _summary(call, key) for key in await call.services.writers.projects()]
+    rows = [await _summary(call, key) for key in await call.dependencies.writers.projects()]
     found = {
         row.key: row
         for row in rows
@@ -48,7 +48,7 @@ async def list_projects(call: Call) -> Reply:
 async def _summary(call: Call, key: str) -> ProjectSummary | None:
     """None for a project that was deleted. A poisoned log must not hide the other projects."""
     try:
-        project = (await call.services.writers.state(key)).state.project
+        project = (await call.dependencies.writers.state(key)).state.project
     except LogUnknown:
         return None
     except LogPoisoned as poisoned:

@@ -85,7 +85,7 @@ async def seen(call: Call) -> Seen:
     """
     query = call.query_as(MinSeqQuery)
     key = project_key(call)
-    writers = call.services.writers
+    writers = call.dependencies.writers
     current = await writers.state(key, query.min_seq)
     if isinstance(query, ReadQuery) and query.at is not None:
         at = moment(query.at)

@@ -92,10 +92,10 @@ async def _environment_id(call: Call) -> str:
     The decision cannot check it, because it sees a server key's hash only.
     """
     project, environment = project_key(call), call.parameters["environment"]
-    writers = call.services.writers
+    writers = call.dependencies.writers
     known = (await writers.state(project)).state.environments.get(environment)
     if known is None:
-        head = await call.services.store.head(project)
+        head = await call.dependencies.store.head(project)
         newest = await writers.state(project, head.last_seq)
         known = newest.state.environments.get(environment)
     if known is None:

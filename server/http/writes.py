@@ -79,12 +79,12 @@ async def submit(call: Call, log_id: str, *commands: Command, numbered: bool = F
         correlation_id=call.request_id,
     )
     try:
-        return await call.services.writers.submit(log_id, submission)
+        return await call.dependencies.writers.submit(log_id, submission)
     except Refusal as refusal:
         if not numbered:
             refusal.command_number = None
         if isinstance(refusal, StaleWithEvents):
-            between = await event_views(call.services, refusal.between)
+            between = await event_views(call.dependencies, refusal.between)
             raise Overtaken(refusal, between) from refusal
         raise
 

@@ -1,4 +1,4 @@
-"""The appender of one log: a bounded queue, one task, the folded state.
+"""The writer of one log: a bounded queue, one task, the folded state.
 
 Life cycle: made when the log is first used; :meth:`LogWriter.run` loads the state and then works
 until it is cancelled. A submission that waits when that happens is answered with

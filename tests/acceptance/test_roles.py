@@ -14,7 +14,7 @@ from tests.support.witness import Witness
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
-TOKEN = "hly_roles"
+TOKEN = "hly_token_of_the_roles_test"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.adversity, pytest.mark.timeout(600)]
 KILLS = int(os.environ.get("TEST_KILLS", "5"))
 CALLERS = 8
 SDKS = 3
-TOKEN = "hly_test"
+TOKEN = "hly_token_of_the_kill_test"
 API = "/api/v1/projects/shop"
 
 

@@ -80,7 +80,7 @@ def test_an_account_needs_both_its_address_and_its_password() -> None:
     with pytest.raises(SettingsError, match="go together"):
         read_settings({**REQUIRED, "HALYARD_ADMIN_EMAIL": "a@b"}, {})
     with pytest.raises(SettingsError, match="needs HALYARD_ADMIN_EMAIL"):
-        read_settings({**REQUIRED, "HALYARD_ADMIN_TOKEN": "hly_0123456789"}, {})
+        read_settings({**REQUIRED, "HALYARD_ADMIN_TOKEN": "hly_0123456789abcdefgh"}, {})
 
 
 def test_roles_are_read_in_any_order_and_once() -> None:

@@ -18,7 +18,7 @@ from server.credentials import fingerprint
 from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
-from server.http.services import Services
+from server.http.dependencies import Dependencies
 from server.writing.submission import Submission
 from server.writing.writers import Writers
 
@@ -29,19 +29,19 @@ FLAG = f"{PROJECT}/flags/checkout"
 SETTINGS = f"{FLAG}/environments/development"
 
 
-async def install(services: Services) -> None:
+async def install(dependencies: Dependencies) -> None:
     """An admin with a token and a name, and an account whose role allows nothing."""
     account = CreateAccount(account=ADMIN, role="admin")
     token = IssueToken(token="token-1", account=ADMIN, sha256=fingerprint(TOKEN))
     viewer = CreateAccount(account="account-2", role="nobody-yet")
     of_viewer = IssueToken(token="token-2", account="account-2", sha256=fingerprint("viewer"))
     commands = (account, token, viewer, of_viewer)
-    await services.writers.submit(SYSTEM_LOG, Submission.of("setup", *commands))
+    await dependencies.writers.submit(SYSTEM_LOG, Submission.of("setup", *commands))
 
 
 @asynccontextmanager
-async def running_services(database_url: str, **more: Any) -> AsyncIterator[Services]:
-    """One server process's services; ``more`` are further fields of them."""
+async def running_dependencies(database_url: str, **more: Any) -> AsyncIterator[Dependencies]:
+    """One server process's dependencies; ``more`` are further fields of them."""
     async with create_pool(database_url, max_size=4) as pool, asyncio.TaskGroup() as tasks:
         store = EventStore(pool)
         writers = Writers(store, tasks, lambda _log, _seq: None)
@@ -50,17 +50,17 @@ async def running_services(database_url: str, **more: Any) -> AsyncIterator[Serv
         if await accounts.by_id(ADMIN) is None:
             await accounts.add(ADMIN, "ada@example.org", "Ada", None)
         names = AccountNames(accounts)
-        yield Services(writers, store, Authenticator(writers), actor_names=names, **more)
+        yield Dependencies(writers, store, Authenticator(writers), actor_names=names, **more)
         writers.stop()
 
 
 @asynccontextmanager
 async def client_of(
-    services: Services, token: str | None = TOKEN
+    dependencies: Dependencies, token: str | None = TOKEN
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that asks the application of these services."""
+    """A client that asks the application of these dependencies."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    transport = httpx.ASGITransport(create_app(services))
+    transport = httpx.ASGITransport(create_app(dependencies))
     async with httpx.AsyncClient(
         transport=transport, base_url="http://halyard", headers=headers
     ) as client:

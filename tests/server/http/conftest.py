@@ -7,21 +7,21 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from server.http.services import Services
-from tests.support.api import PROJECT, client_of, created, install, running_services
+from server.http.dependencies import Dependencies
+from tests.support.api import PROJECT, client_of, created, install, running_dependencies
 
 
 @pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
-    async with running_services(database_url) as services:
-        await install(services)
-        yield services
+async def dependencies(database_url: str) -> AsyncIterator[Dependencies]:
+    async with running_dependencies(database_url) as dependencies:
+        await install(dependencies)
+        yield dependencies
 
 
 @pytest.fixture
-async def api(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+async def api(dependencies: Dependencies) -> AsyncIterator[httpx.AsyncClient]:
     """An admin's client of an installation with no projects."""
-    async with client_of(services) as client:
+    async with client_of(dependencies) as client:
         yield client
 
 

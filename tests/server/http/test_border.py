@@ -11,7 +11,7 @@ import structlog
 from domain.system import RevokeToken
 from eventstore.errors import StoreUnavailable
 from eventstore.log import SYSTEM_LOG
-from server.http.services import HttpSettings, Services
+from server.http.dependencies import Dependencies, HttpSettings
 from server.http.table import ROUTES
 from server.writing.submission import Submission
 from tests.support.api import PROJECT, SETTINGS, TOKEN, client_of, problem
@@ -22,9 +22,9 @@ def path_of(template: str) -> str:
 
 
 async def test_without_a_token_every_route_but_the_public_ones_is_closed(
-    services: Services,
+    dependencies: Dependencies,
 ) -> None:
-    quiet = replace(services, settings=HttpSettings(access_log=False))
+    quiet = replace(dependencies, settings=HttpSettings(access_log=False))
     async with client_of(quiet, token=None) as stranger:
         for route in ROUTES:
             response = await stranger.request(route.method, path_of(route.path))
@@ -35,8 +35,8 @@ async def test_without_a_token_every_route_but_the_public_ones_is_closed(
                 assert response.headers["www-authenticate"].startswith("Bearer ")
 
 
-async def test_what_is_not_a_valid_token_opens_nothing(services: Services) -> None:
-    async with client_of(services, token=None) as stranger:
+async def test_what_is_not_a_valid_token_opens_nothing(dependencies: Dependencies) -> None:
+    async with client_of(dependencies, token=None) as stranger:
         for header in ("", "Basic YTpi", "Bearer", "Bearer wrong", f"Token {TOKEN}", "Bearer é"):
             headers = {b"authorization": header.encode()}
             refused = await stranger.get("/api/v1/projects", headers=headers)
@@ -44,19 +44,21 @@ async def test_what_is_not_a_valid_token_opens_nothing(services: Services) -> No
 
 
 async def test_a_role_that_allows_nothing_is_told_which_permission_is_missing(
-    services: Services,
+    dependencies: Dependencies,
 ) -> None:
-    async with client_of(services, token="viewer") as viewer:
+    async with client_of(dependencies, token="viewer") as viewer:
         for route in ROUTES:
             if route.permission is not None:
                 refused = await viewer.request(route.method, path_of(route.path))
                 assert problem(refused, 403, "forbidden")["permission"] == route.permission
 
 
-async def test_a_revoked_token_opens_nothing(services: Services, api: httpx.AsyncClient) -> None:
+async def test_a_revoked_token_opens_nothing(
+    dependencies: Dependencies, api: httpx.AsyncClient
+) -> None:
     assert (await api.get("/api/v1/projects")).status_code == 200
     revoke = RevokeToken(token="token-1")
-    await services.writers.submit(SYSTEM_LOG, Submission.of("setup", revoke))
+    await dependencies.writers.submit(SYSTEM_LOG, Submission.of("setup", revoke))
     problem(await api.get("/api/v1/projects"), 401, "unauthenticated")
 
 
@@ -129,8 +131,8 @@ async def test_each_request_is_a_log_line_without_body_query_or_token(
     assert not [word for word in ("secret", "hidden", TOKEN) if word in told]
 
 
-async def test_the_log_line_can_be_left_out(services: Services) -> None:
-    quiet = replace(services, settings=HttpSettings(access_log=False))
+async def test_the_log_line_can_be_left_out(dependencies: Dependencies) -> None:
+    quiet = replace(dependencies, settings=HttpSettings(access_log=False))
     async with client_of(quiet) as client:
         with structlog.testing.capture_logs() as lines:
             await client.get("/healthz")
@@ -147,8 +149,8 @@ class Broken:
         raise self._error
 
 
-async def test_an_unforeseen_fault_is_logged_and_not_told(services: Services) -> None:
-    broken = replace(services, writers=Broken(RuntimeError("the secret is 42")))  # type: ignore[arg-type]
+async def test_an_unforeseen_fault_is_logged_and_not_told(dependencies: Dependencies) -> None:
+    broken = replace(dependencies, writers=Broken(RuntimeError("the secret is 42")))  # type: ignore[arg-type]
     async with client_of(broken) as client:
         with structlog.testing.capture_logs() as lines:
             response = await client.get(PROJECT, headers={"x-request-id": "trace-3"})
@@ -159,10 +161,10 @@ async def test_an_unforeseen_fault_is_logged_and_not_told(services: Services) ->
 
 
 async def test_a_lost_database_is_unavailable_and_says_when_to_try_again(
-    services: Services,
+    dependencies: Dependencies,
 ) -> None:
     lost = StoreUnavailable("host db-7 refused", outcome_unknown=False)
-    broken = replace(services, writers=Broken(lost))  # type: ignore[arg-type]
+    broken = replace(dependencies, writers=Broken(lost))  # type: ignore[arg-type]
     async with client_of(broken) as client:
         response = await client.get(PROJECT)
     problem(response, 503, "store-unavailable")
@@ -170,10 +172,12 @@ async def test_a_lost_database_is_unavailable_and_says_when_to_try_again(
     assert "db-7" not in response.text
 
 
-async def test_a_body_that_never_comes_is_not_waited_for_for_ever(services: Services) -> None:
+async def test_a_body_that_never_comes_is_not_waited_for_for_ever(
+    dependencies: Dependencies,
+) -> None:
     from server.http.app import create_app
 
-    app = create_app(replace(services, settings=HttpSettings(body_timeout_s=0.02)))
+    app = create_app(replace(dependencies, settings=HttpSettings(body_timeout_s=0.02)))
     sent: list[Any] = []
     arrived = iter([{"type": "http.request", "body": b"{", "more_body": True}])
 

@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from tests.support.api import FLAG, PROJECT, SETTINGS, client_of, problem, running_services
+from tests.support.api import FLAG, PROJECT, SETTINGS, client_of, problem, running_dependencies
 
 
 async def test_an_etag_that_is_sent_back_in_time_is_accepted(demo: httpx.AsyncClient) -> None:
@@ -98,7 +98,7 @@ async def test_an_idempotency_key_out_of_bounds_is_refused(
 async def test_a_read_waits_until_another_process_write_has_arrived(
     demo: httpx.AsyncClient, database_url: str
 ) -> None:
-    async with running_services(database_url) as others, client_of(others) as elsewhere:
+    async with running_dependencies(database_url) as others, client_of(others) as elsewhere:
         await elsewhere.get(FLAG)
         seq = (await demo.post(f"{SETTINGS}/enable")).json()["seq"]
         read = await elsewhere.get(SETTINGS, params={"minSeq": seq})

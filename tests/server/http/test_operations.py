@@ -9,7 +9,7 @@ import httpx
 import redis.asyncio
 
 from projections.rulesets import Rulesets
-from server.http.services import Services
+from server.http.dependencies import Dependencies
 from tests.support.api import PROJECT, client_of, problem
 
 
@@ -22,7 +22,7 @@ async def test_the_root_says_where_to_go_on(api: httpx.AsyncClient) -> None:
     assert (await api.get("/")).json()["description"] == "/openapi.json"
 
 
-async def test_ready_says_what_is_wrong_and_what_is_stale(services: Services) -> None:
+async def test_ready_says_what_is_wrong_and_what_is_stale(dependencies: Dependencies) -> None:
     async def fine() -> None:
         return None
 
@@ -32,7 +32,7 @@ async def test_ready_says_what_is_wrong_and_what_is_stale(services: Services) ->
     async def broken() -> None:
         raise OSError("no route to db-7")
 
-    ready = replace(services, readiness={"database": fine}, staleness={"demo": behind})
+    ready = replace(dependencies, readiness={"database": fine}, staleness={"demo": behind})
     async with client_of(ready, token=None) as client:
         response = await client.get("/readyz")
         assert response.status_code == 200
@@ -41,7 +41,7 @@ async def test_ready_says_what_is_wrong_and_what_is_stale(services: Services) ->
             "checks": {"database": "ok"},
             "stale": {"demo": "demo is 12 events behind"},
         }
-    unready = replace(services, readiness={"database": broken, "redis": fine, "hub": behind})
+    unready = replace(dependencies, readiness={"database": broken, "redis": fine, "hub": behind})
     async with client_of(unready, token=None) as client:
         response = await client.get("/readyz")
         assert response.status_code == 503
@@ -53,14 +53,14 @@ async def test_ready_says_what_is_wrong_and_what_is_stale(services: Services) ->
 
 
 async def test_a_check_that_hangs_does_not_hang_the_answer(
-    services: Services, monkeypatch: object
+    dependencies: Dependencies, monkeypatch: object
 ) -> None:
     from server.http import operations
 
     async def hangs() -> None:
         await asyncio.Event().wait()
 
-    hanging = replace(services, readiness={"database": hangs})
+    hanging = replace(dependencies, readiness={"database": hangs})
     before, operations.CHECK_TIMEOUT_S = operations.CHECK_TIMEOUT_S, 0.02
     try:
         async with client_of(hanging, token=None) as client:
@@ -70,10 +70,10 @@ async def test_a_check_that_hangs_does_not_hang_the_answer(
 
 
 async def test_projections_say_how_far_behind_they_are(
-    demo: httpx.AsyncClient, services: Services, redis_client: redis.asyncio.Redis
+    demo: httpx.AsyncClient, dependencies: Dependencies, redis_client: redis.asyncio.Redis
 ) -> None:
     problem(await demo.get(f"{PROJECT}/projections"), 501, "not-served-here")
-    async with client_of(replace(services, rulesets=Rulesets(redis_client))) as client:
+    async with client_of(replace(dependencies, rulesets=Rulesets(redis_client))) as client:
         response = await client.get(f"{PROJECT}/projections")
     statuses = response.json()["items"]
     assert [status["environment"] for status in statuses] == [

@@ -6,7 +6,7 @@ import hashlib
 
 import httpx
 
-from server.http.services import Services
+from server.http.dependencies import Dependencies
 from tests.support.api import PROJECT, created, problem
 
 DEVELOPMENT = f"{PROJECT}/environments/development"
@@ -81,7 +81,7 @@ async def test_environments_are_created_edited_protected_and_deleted(
 
 
 async def test_a_server_key_is_shown_once_and_kept_as_a_hash(
-    demo: httpx.AsyncClient, services: Services
+    demo: httpx.AsyncClient, dependencies: Dependencies
 ) -> None:
     headers = {"idempotency-key": "k"}
     response = await demo.post(f"{DEVELOPMENT}/keys", json={"name": "web"}, headers=headers)
@@ -89,7 +89,7 @@ async def test_a_server_key_is_shown_once_and_kept_as_a_hash(
     issued = response.json()
     environment_id = (await demo.get(DEVELOPMENT)).json()["id"]
     assert issued["secret"].startswith(f"{environment_id}-s-")
-    state = (await services.writers.state("demo")).state
+    state = (await dependencies.writers.state("demo")).state
     stored = state.keys[issued["id"], "development"]
     assert stored.sha256 == hashlib.sha256(issued["secret"].encode()).hexdigest()
     assert issued["secret"] not in (await demo.get(response.headers["location"])).text

@@ -33,7 +33,7 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class Dependencies:
     """Everything that a handler may use."""
 
     writers: Writers
