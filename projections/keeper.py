@@ -51,10 +51,14 @@ class RulesetKeeper:
         """By environment id, like all below; emptied whenever Redis must be asked anew."""
         self._settled: dict[str, str] = {}
         """Generations whose content was found to be the settled one."""
+        self._seen: set[str] = set()
+        """Rulesets that were in Redis at some time."""
         self._unsound: set[str] | None = set()
         """Rulesets to be replaced however right they look; None stands for all."""
         self.idle: set[str] = set()
         """Rulesets that a newer program writes."""
+        self.lost = False
+        """A ruleset that was there was gone: others may be as well."""
 
     def standing(self, env: str) -> Standing | None:
         """Where a ruleset stands; None where that must be asked first."""
@@ -144,6 +148,10 @@ class RulesetKeeper:
 
     async def _attach(self, env: str, reader: LogReader, head: Head) -> None:
         meta = await self._rulesets.meta(env)
+        if meta is not None:
+            self._seen.add(env)
+        elif env in self._seen:
+            self.lost = True
         step = next_step(meta, head.epoch, head.last_seq)
         if step == "ahead":
             await self._ask_again(env, head)
@@ -176,8 +184,10 @@ class RulesetKeeper:
     async def _build(self, env: str, live: Meta | None, reader: LogReader, head: Head) -> None:
         builder = Builder(self._redis, self._store.contents, reader, head.epoch)
         outcome = await builder.build(env, live)
-        if outcome == "SWAPPED" and self._unsound:
-            self._unsound.discard(env)
+        if outcome == "SWAPPED":
+            self._seen.add(env)
+            if self._unsound:
+                self._unsound.discard(env)
         self._log.info(
             "ruleset_built",
             environment=env,

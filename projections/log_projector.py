@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
@@ -66,10 +67,24 @@ class LogStanding(msgspec.Struct, frozen=True):
 
 
 class LogProjector:
-    """Projects one log."""
+    """Projects one log.
 
-    def __init__(self, store: EventStore, redis: RedisClient, log_id: str) -> None:
+    Args:
+        store: where the log is.
+        redis: where its rulesets are to be.
+        log_id: the project's key.
+        lost: called where a ruleset that was in Redis was found gone.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        redis: RedisClient,
+        log_id: str,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
         self.log_id = log_id
+        self._lost = lost
         self.check_s = CHECK_S
         """Seconds after which rulesets are compared even if nobody said anything."""
         self.tombstones_kept = TOMBSTONES_KEPT
@@ -92,6 +107,11 @@ class LogProjector:
 
     def wake(self) -> None:
         """Go round soon: the log has grown, or its epoch has changed."""
+        self._woken.set()
+
+    def doubt(self) -> None:
+        """Go round soon, and ask Redis anew about every ruleset: something was lost there."""
+        self._keeper.forget()
         self._woken.set()
 
     async def run(self) -> None:
@@ -150,6 +170,9 @@ class LogProjector:
         self._woken.clear()
         while not await self._try_round():
             pass
+        if self._keeper.lost:
+            self._keeper.lost = False
+            self._lost()
 
     async def _try_round(self) -> bool:
         """False where another try is needed at once."""

@@ -95,6 +95,21 @@ async def test_a_flush_heals_by_itself(store: EventStore, redis_client: Redis) -
     await assert_exact(store, redis_client, "demo")
 
 
+async def test_a_loss_found_in_one_log_is_looked_for_in_all(
+    store: EventStore, redis_client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = [await stored_log(store, f"log-{n}") for n in range(5)]
+    monkeypatch.setattr("projections.runner.LOGS_CHECKED_PER_S", 1 / 1000)
+    projector = Projector(store, redis_client)
+    async with running(projector):
+        for log in logs:
+            await until(stands(redis_client, log.env(), 3))
+        await redis_client.flushall()
+        await logs[2].do(c.CreateFlag("alpha"))
+        for log in logs:
+            await until(stands(redis_client, log.env(), 3))
+
+
 async def test_a_poisoned_log_delays_no_other(store: EventStore, redis_client: Redis) -> None:
     bad, good = await stored_log(store, "bad"), await stored_log(store, "good")
     await append(store, "bad", new_command(new_event(type="FlagPainted")))
