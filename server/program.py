@@ -29,7 +29,7 @@ from server.http import operations
 from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
-from server.http.services import Services
+from server.http.dependencies import Dependencies
 from server.http.table import ROUTES
 from server.installation import ensure_admin, ensure_token
 from server.readiness import Readiness, RulesetsPresence
@@ -161,7 +161,7 @@ async def _serve_http(program: Program, listener: socket.socket) -> None:
     settings = program.settings
     routes = ROUTES if "api" in settings.roles else operations.ROUTES
     config = uvicorn.Config(
-        create_app(_services(program), routes=routes),
+        create_app(_dependencies(program), routes=routes),
         ws=program.gateway.protocol if "gateway" in settings.roles else "none",  # type: ignore[arg-type]
         http="httptools",
         lifespan="off",
@@ -177,9 +177,9 @@ async def _serve_http(program: Program, listener: socket.socket) -> None:
     await server.serve([listener])
 
 
-def _services(program: Program) -> Services:
+def _dependencies(program: Program) -> Dependencies:
     readiness = program.readiness
-    return Services(
+    return Dependencies(
         writers=program.writers,
         store=program.store,
         authenticator=Authenticator(program.writers),
