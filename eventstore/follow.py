@@ -32,6 +32,8 @@ class Wake(msgspec.Struct, frozen=True):
 
     log_id: str
     seq: int
+    epoch: int | None
+    """Of the log's history, where the poll has seen it; None after a nudge."""
 
 
 class Follower:
@@ -42,7 +44,7 @@ class Follower:
         self._poll_s = poll_s
         self._told: dict[str, tuple[int | None, int]] = {}
         """(epoch, seq) of each log as last heard; the epoch is None after a nudge."""
-        self._pending: dict[str, int] = {}
+        self._pending: dict[str, tuple[int | None, int]] = {}
         self._has_pending = asyncio.Event()
         self.trouble: StoreError | None = None
         """Why the last poll failed; None where it did not."""
@@ -68,10 +70,10 @@ class Follower:
             await self._has_pending.wait()
             # The one that has waited longest: a busy log must not hide the others.
             log_id = next(iter(self._pending))
-            seq = self._pending.pop(log_id)
+            epoch, seq = self._pending.pop(log_id)
             if not self._pending:
                 self._has_pending.clear()
-            yield Wake(log_id, seq)
+            yield Wake(log_id, seq, epoch)
 
     async def _poll(self) -> None:
         before = dict(self._told)
@@ -92,5 +94,5 @@ class Follower:
 
     def _tell(self, log_id: str, epoch: int | None, seq: int) -> None:
         self._told[log_id] = (epoch, seq)
-        self._pending[log_id] = seq
+        self._pending[log_id] = (epoch, seq)
         self._has_pending.set()

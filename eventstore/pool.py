@@ -17,6 +17,9 @@ _SERVER_SETTINGS = {
     "timezone": "UTC",
     # Statements are short; compiling one would cost more than running it.
     "jit": "off",
+    # Acknowledged means durable, and each statement sees what was committed before it.
+    "synchronous_commit": "on",
+    "default_transaction_isolation": "read committed",
     # A transaction that a dead task left open would hold a log's head.
     "idle_in_transaction_session_timeout": "30s",
     "lock_timeout": "10s",

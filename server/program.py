@@ -20,6 +20,7 @@ import uvicorn
 from redis.asyncio import Redis
 
 from eventstore.accounts import Accounts
+from eventstore.follow import Follower
 from eventstore.migrate import require_current
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
@@ -124,7 +125,15 @@ async def _running(
             is_current=presence.is_current,
             settings=StreamSettings(heartbeat_s=settings.heartbeat_seconds),
         )
-        runs = [wakes.run(), gateway.run(), *([projector.run()] if projector else [])]
+        follower = Follower(store)
+        wakes.tell(follower.nudge)
+        runs = [
+            follower.run(),
+            writers.follow(follower),
+            wakes.run(),
+            gateway.run(),
+            *([projector.run()] if projector else []),
+        ]
         running = [tasks.create_task(run) for run in runs]
         yield Program(
             settings=settings,

@@ -5,6 +5,7 @@ WritingError
  ├── Overloaded            the queue is full; try again after ``retry_after_s``
  ├── LogUnknown            no such project
  ├── LogPoisoned           the log holds an event that this version cannot apply
+ ├── FoldOutdated          what was folded is not this log's history any more (never leaves here)
  └── NotReached            the reader did not reach ``minSeq`` in time
 """
 
@@ -54,6 +55,14 @@ class LogPoisoned(WritingError):
         self.log_id = log_id
         self.seq = seq
         self.problem = problem
+
+
+class FoldOutdated(WritingError):
+    """History was restored, or an event voided, after it had been folded: fold anew."""
+
+    def __init__(self, log_id: str, reason: str) -> None:
+        super().__init__(f"the state of '{log_id}' must be folded anew: {reason}")
+        self.log_id = log_id
 
 
 class NotReached(WritingError):

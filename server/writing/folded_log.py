@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, cast
 
-from domain.evolve import CannotFold
+from domain.events import EventVoided
 from domain.facts import Entity, EntityKind, Fact
-from domain.upcast import MalformedEvent, UnknownEvent, decode_event
+from domain.upcast import UnknownEvent, decode_event
 from eventstore.log import GENESIS, StoredEvent
 from server.writing.aggregate import Decider, StateT
-from server.writing.errors import LogPoisoned
+from server.writing.errors import FoldOutdated, LogPoisoned
 
 MICROSECOND = timedelta(microseconds=1)
 _BEGINNING = datetime.fromtimestamp(0, UTC)
@@ -22,7 +22,7 @@ class FoldedLog(Generic[StateT]):
 
     ``hash`` is the chain's hash at ``seq``, ``last_at`` when that event was recorded, and
     ``voided`` holds the seqs that are passed over. Changing it never awaits, so every reader
-    sees a whole number of events.
+    sees a whole number of deltas.
     """
 
     def __init__(self, log_id: str, decider: Decider[StateT], voided: Iterable[int] = ()) -> None:
@@ -32,18 +32,37 @@ class FoldedLog(Generic[StateT]):
         self.hash = GENESIS
         self.last_at = _BEGINNING
         self.voided = frozenset(voided)
+        self.stored_at = 0
+        """The seq of the newest snapshot that is known to hold a fold like this one."""
         self.decider = decider
 
     def begin_at(self, state: StateT, seq: int, hash_there: bytes) -> None:
         """Start from a snapshot instead of from nothing."""
-        self.state, self.seq, self.hash = state, seq, hash_there
+        self.state, self.seq, self.hash, self.stored_at = state, seq, hash_there, seq
 
-    def apply(self, events: Iterable[StoredEvent]) -> None:
+    def follow(self, events: Sequence[StoredEvent]) -> None:
+        """Fold the events from ``seq`` on, the one at ``seq`` itself first.
+
+        Raises :class:`FoldOutdated` where that one is not the one that was folded: the log has
+        another history now. Otherwise as :meth:`apply`.
+        """
+        if self.seq == 0:
+            self.apply(events)
+            return
+        if not events or (events[0].seq, events[0].hash) != (self.seq, self.hash):
+            raise FoldOutdated(self.log_id, f"it has another event at seq {self.seq}")
+        self.last_at = events[0].recorded_at
+        self.apply(events[1:])
+
+    def apply(self, events: Sequence[StoredEvent]) -> None:
         """Fold the events that follow ``seq``.
 
-        Raises :class:`LogPoisoned` at one that cannot be applied; the state is then of no use.
+        Raises :class:`LogPoisoned` at one that cannot be applied, and :class:`FoldOutdated` where
+        one that was applied is voided; the state is then of no use.
         """
         for stored in events:
+            if stored.seq != self.seq + 1:
+                raise LogPoisoned(self.log_id, self.seq + 1, "the event is missing")
             self._apply(stored)
             self.seq, self.hash, self.last_at = stored.seq, stored.hash, stored.recorded_at
 
@@ -51,17 +70,19 @@ class FoldedLog(Generic[StateT]):
         entity = Entity(
             cast("EntityKind", stored.entity_kind), stored.entity_key, stored.environment
         )
-        event = None if stored.seq in self.voided else _decoded(stored)
-        if event is None:
-            self.decider.pass_over(
-                self.state, entity, stored.revision, stored.seq, stored.recorded_at
-            )
-            return
         try:
+            event = None if stored.seq in self.voided else _decoded(stored)
+            if event is None:
+                self.decider.pass_over(
+                    self.state, entity, stored.revision, stored.seq, stored.recorded_at
+                )
+                return
             fact = Fact(event, entity, stored.revision)
             self.decider.evolve(self.state, fact, stored.seq, stored.recorded_at)
-        except CannotFold as error:
+        except Exception as error:  # a log's border: whatever is wrong with it is its own
             raise LogPoisoned(stored.log_id, stored.seq, str(error)) from error
+        if isinstance(event, EventVoided) and event.seq not in self.voided:
+            raise FoldOutdated(self.log_id, f"event {event.seq} was voided")
 
     def extend(self, facts: Iterable[Fact[Any]], first_at: datetime, last_hash: bytes) -> None:
         """Fold facts that this process has just appended; each is a microsecond later."""
@@ -73,13 +94,17 @@ class FoldedLog(Generic[StateT]):
         self.hash = last_hash
 
 
+def whole_deltas(events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+    """The events through the last one that ends a delta: nobody sees half an atomic batch."""
+    end = next((n for n in range(len(events), 0, -1) if events[n - 1].ends_delta), 0)
+    return events[:end]
+
+
 def _decoded(stored: StoredEvent) -> object | None:
     """The event, or None where it is unknown and may be passed over."""
     try:
         return cast("object", decode_event(stored.type, stored.schema_version, stored.body))
-    except UnknownEvent as error:
+    except UnknownEvent:
         if stored.critical:
-            raise LogPoisoned(stored.log_id, stored.seq, str(error)) from error
+            raise
         return None
-    except MalformedEvent as error:
-        raise LogPoisoned(stored.log_id, stored.seq, str(error)) from error

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Generic
 
 import structlog
+from halyard_protocol.codec import UNREADABLE
 
 from domain.errors import StaleRevision
 from domain.events import EventVoided
-from domain.upcast import decode_event
+from domain.upcast import MalformedEvent, UnknownEvent, decode_event
 from eventstore.log import Snapshot, StoredEvent
 from eventstore.searching import Search
 from eventstore.store import EventStore
 from server.writing.aggregate import Decider, StateT
-from server.writing.errors import LogPoisoned
+from server.writing.errors import FoldOutdated, LogPoisoned
 from server.writing.folded_log import FoldedLog
 
-MAX_VOIDED = 10_000
+VOIDED_PAGE = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -43,29 +46,58 @@ class LogHistory(Generic[StateT]):
 
         Raises :class:`~server.writing.errors.LogPoisoned` or a store's error.
         """
-        voided = await self._store.search(
-            log_id, Search(type=EventVoided.__name__, limit=MAX_VOIDED)
-        )
-        folded = FoldedLog(log_id, self._decider, _voided_seqs(voided))
-        await self._begin_at_snapshot(folded, upto)
-        await self.catch_up(folded, upto)
-        return folded
+        while True:
+            voids = await self._voids(log_id)
+            folded = FoldedLog(log_id, self._decider, voids)
+            await self._begin_at_snapshot(folded, voids, upto)
+            try:
+                await self.catch_up(folded, upto)
+            except FoldOutdated as outdated:
+                log.info("folding_anew", log=log_id, why=str(outdated))
+            else:
+                return folded
 
-    async def _begin_at_snapshot(self, folded: FoldedLog[StateT], upto: int | None) -> None:
+    async def _begin_at_snapshot(
+        self, folded: FoldedLog[StateT], voids: Mapping[int, int], upto: int | None
+    ) -> None:
+        decider = self._decider
         snapshot = await self._store.load_snapshot(
-            folded.log_id, self._decider.fold, self._decider.fold_version, upto
+            folded.log_id, decider.fold, decider.fold_version, upto
         )
-        if snapshot is not None:
-            state = self._decider.load(snapshot.state)
-            folded.begin_at(state, snapshot.seq, snapshot.hash)
+        if snapshot is None:
+            return
+        # One from before an event in it was voided holds what must be passed over.
+        if any(voided <= snapshot.seq < by for voided, by in voids.items()):
+            return
+        try:
+            folded.begin_at(decider.load(snapshot.state), snapshot.seq, snapshot.hash)
+        except UNREADABLE as error:
+            # Written by a build that forgot to raise its version: the log itself always serves.
+            log.warning(
+                "snapshot_not_readable", log=folded.log_id, seq=snapshot.seq, why=str(error)
+            )
 
     async def catch_up(self, folded: FoldedLog[StateT], upto: int | None = None) -> None:
-        """Fold what the log has after the state's seq."""
-        async for page in self._store.read_pages(folded.log_id, folded.seq, upto):
-            folded.apply(page)
+        """Fold what the log has after the state's seq.
+
+        Raises :class:`~server.writing.errors.FoldOutdated` where the state is not of this
+        history, and :class:`~server.writing.errors.LogPoisoned`.
+        """
+        begun = False
+        pages = self._store.read_pages(folded.log_id, max(folded.seq - 1, 0), upto)
+        async with aclosing(pages):
+            async for page in pages:
+                if begun:
+                    folded.apply(page)
+                else:
+                    folded.follow(page)
+                begun = True
+        if not begun:
+            folded.follow(())
 
     async def save(self, folded: FoldedLog[StateT]) -> None:
         """Keep the state as a snapshot, so that a later start folds less."""
+        folded.stored_at = folded.seq
         await self._store.save_snapshot(
             Snapshot(
                 folded.log_id,
@@ -82,13 +114,22 @@ class LogHistory(Generic[StateT]):
         between = await self._store.events_between_revisions(log_id, stale.entity, stale.expected)
         return StaleWithEvents(stale, tuple(between))
 
-
-def _voided_seqs(events: list[StoredEvent]) -> frozenset[int]:
-    return frozenset(_voided_seq(event) for event in events)
+    async def _voids(self, log_id: str) -> dict[int, int]:
+        """By the seq of each voided event, that of the event which voided it."""
+        voids: dict[int, int] = {}
+        after = 0
+        while True:
+            search = Search(type=EventVoided.__name__, after=after, limit=VOIDED_PAGE)
+            page = await self._store.search(log_id, search)
+            voids |= {_voided_seq(stored): stored.seq for stored in page}
+            if len(page) < VOIDED_PAGE:
+                return voids
+            after = page[-1].seq
 
 
 def _voided_seq(stored: StoredEvent) -> int:
-    event = decode_event(stored.type, stored.schema_version, stored.body)
-    if not isinstance(event, EventVoided):
-        raise LogPoisoned(stored.log_id, stored.seq, "not an EventVoided")
-    return event.seq
+    try:
+        event = decode_event(stored.type, stored.schema_version, stored.body)
+    except (UnknownEvent, MalformedEvent) as error:
+        raise LogPoisoned(stored.log_id, stored.seq, str(error)) from error
+    return int(event.seq)

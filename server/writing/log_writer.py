@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Generic, assert_never
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -23,8 +24,14 @@ from eventstore.errors import StoreBusy, StoreError, StoreUnavailable
 from eventstore.log import Appended, Batch, Behind, Duplicate, Forked, Recorded
 from eventstore.store import EventStore
 from server.writing.aggregate import Decider, StateT
-from server.writing.errors import IdempotencyMismatch, LogPoisoned, NotReached, Overloaded
-from server.writing.folded_log import MICROSECOND, FoldedLog
+from server.writing.errors import (
+    FoldOutdated,
+    IdempotencyMismatch,
+    LogPoisoned,
+    NotReached,
+    Overloaded,
+)
+from server.writing.folded_log import MICROSECOND, FoldedLog, whole_deltas
 from server.writing.history import LogHistory
 from server.writing.planning import Plan, Refused, plan_batch
 from server.writing.records import new_command
@@ -37,6 +44,10 @@ BEHINDS_BEFORE_LOCK = 3
 UNKNOWN_OUTCOME_RETRIES = 6
 RETRY_BASE_S = 0.05
 SNAPSHOT_EVERY = 2_000
+MAX_TRIES = 64
+"""So often a batch is planned before the log itself is taken for damaged. Each try settles some of
+it, or has read on; a writer that is behind more often than this decides under the lock."""
+LOOK_AGAIN_S = 1.0
 
 Published = Callable[[str, int], None]
 """Called with the log and its new seq after each commit; must not block."""
@@ -65,10 +76,13 @@ class Pending:
 
     def replay(self, recorded: Recorded) -> None:
         """Answer as before, if it is the same request."""
-        if recorded.request_hash == self.submission.request_hash:
-            self.accept(decode_outcome(recorded.outcome))
-        else:
+        if recorded.request_hash != self.submission.request_hash:
             self.refuse(IdempotencyMismatch(self.submission.idempotency_key))
+            return
+        try:
+            self.accept(decode_outcome(recorded.outcome))
+        except msgspec.DecodeError as error:
+            self.refuse(error)
 
 
 class LogWriter(Generic[StateT]):
@@ -90,7 +104,8 @@ class LogWriter(Generic[StateT]):
         self._look = False
         """Somebody waits for a seq: read on once, whatever was heard."""
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
-        self._snapshot_seq = 0
+        self._settling = False
+        """A batch is being settled."""
 
     # -- for callers -----------------------------------------------------------------------------
 
@@ -107,13 +122,32 @@ class LogWriter(Generic[StateT]):
         pending = Pending(replace(submission), asyncio.get_running_loop().create_future())
         self._queue.append(pending)
         self._work.set()
-        return await pending.answer
+        try:
+            return await pending.answer
+        except StaleRevision as stale:
+            # Here, and not in the task, so that nobody else waits for what one has missed.
+            raise await self._history.with_events_between(self.log_id, stale) from stale
 
     def hear_of(self, seq: int) -> None:
         """Somebody says that the log has reached ``seq``."""
         if seq > self._heard_of:
             self._heard_of = seq
             self._work.set()
+
+    def look_again(self) -> None:
+        """Somebody says that the log's history may have changed."""
+        self._look = True
+        self._work.set()
+
+    @property
+    def seq(self) -> int:
+        """How far the log was read; 0 before the first load."""
+        return 0 if self._folded is None else self._folded.seq
+
+    @property
+    def idle(self) -> bool:
+        """Nobody waits for anything."""
+        return not self._queue and not self._waiters and not self._settling
 
     async def folded(self, min_seq: int = 0, timeout_s: float = 5.0) -> FoldedLog[StateT]:
         """The state at the log's end as this process knows it, at ``min_seq`` at least.
@@ -159,37 +193,52 @@ class LogWriter(Generic[StateT]):
         batch = [pending for pending in batch if not pending.answer.cancelled()]
         if self._queue:
             self._work.set()
+        self._settling = True
         try:
-            await self._settle_with_retries(batch)
-        except LogPoisoned as poison:
-            self._folded = None
-            log.error("log_poisoned", log=self.log_id, seq=poison.seq, problem=poison.problem)
-            self._fail(batch, poison)
-        except StoreError as error:
-            log.warning("append_failed", log=self.log_id, error=str(error), waiting=len(batch))
-            await self._fail_singly(batch, error)
+            await self._settle_whatever_comes(batch)
         except BaseException:
             stopping = StoreUnavailable("this server is stopping", outcome_unknown=True)
             self._fail(batch, stopping)
             raise
+        finally:
+            self._settling = False
         self._wake_waiters()
+
+    async def _settle_whatever_comes(self, batch: list[Pending]) -> None:
+        """Settle a batch; what is wrong with the log or the database is told to who waits."""
+        try:
+            try:
+                await self._settle_with_retries(batch)
+            except StoreError as error:
+                log.warning("append_failed", log=self.log_id, error=str(error), waiting=len(batch))
+                await self._fail_singly(batch, error)
+        except LogPoisoned as poison:
+            self._folded = None
+            log.error("log_poisoned", log=self.log_id, seq=poison.seq, problem=poison.problem)
+            self._fail(batch, poison)
 
     async def _settle_with_retries(self, batch: list[Pending]) -> None:
         """Settle a batch; after an unknown outcome send the same commands again."""
         for attempt in range(UNKNOWN_OUTCOME_RETRIES):
             try:
                 await self._settle([p for p in batch if not p.answer.done()])
+            except FoldOutdated as outdated:
+                log.info("folding_anew", log=self.log_id, why=str(outdated))
+                self._folded = None
             except (StoreUnavailable, StoreBusy):
                 if attempt == UNKNOWN_OUTCOME_RETRIES - 1:
+                    # What was heard of is still to be read.
+                    asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._work.set)
                     raise
                 await asyncio.sleep(RETRY_BASE_S * 2**attempt)
             else:
                 return
+        raise LogPoisoned(self.log_id, self._heard_of, "its history changes again and again")
 
     async def _fail_singly(self, batch: list[Pending], error: StoreError) -> None:
         """One submission that the database does not take must not fail its neighbours."""
         waiting = [pending for pending in batch if not pending.answer.done()]
-        if isinstance(error, StoreUnavailable | StoreBusy) or len(waiting) < 2:
+        if isinstance(error, StoreUnavailable | StoreBusy) or len(waiting) == 1:
             self._fail(waiting, error)
             return
         for pending in waiting:
@@ -217,7 +266,9 @@ class LogWriter(Generic[StateT]):
     async def _settle(self, todo: list[Pending]) -> None:
         folded = await self._current()
         behinds = 0
-        while todo:
+        for _ in range(MAX_TRIES):
+            if not todo:
+                return
             plan = self._plan(folded, todo)
             if not plan.accepted:
                 todo = await self._give_refusals(folded, plan, todo)
@@ -228,7 +279,7 @@ class LogWriter(Generic[StateT]):
                     todo = await self._commit(folded, plan, answer, todo)
                 case Behind(_, missing):
                     behinds += 1
-                    folded.apply(missing)
+                    folded.apply(whole_deltas(missing))
                     await self._history.catch_up(folded)
                     if behinds >= BEHINDS_BEFORE_LOCK:
                         todo = await self._settle_locked(folded, todo)
@@ -236,22 +287,25 @@ class LogWriter(Generic[StateT]):
                     todo = _replay(recorded, todo)
                     await self._history.catch_up(folded)
                 case Forked():
-                    folded = await self._reload()
+                    raise FoldOutdated(self.log_id, "the database says so")
                 case _:
                     assert_never(answer)
+        raise LogPoisoned(self.log_id, folded.seq + 1, "the log's head does not fit its events")
 
     async def _current(self) -> FoldedLog[StateT]:
-        if self._folded is None:
-            return await self._reload()
-        if self._look or self._folded.seq < self._heard_of:
-            self._look = False
-            await self._history.catch_up(self._folded)
-        return self._folded
-
-    async def _reload(self) -> FoldedLog[StateT]:
-        self._folded = None
-        self._folded = folded = await self._history.load(self.log_id)
-        self._heard_of = self._snapshot_seq = folded.seq
+        """The state, read on where there is word of more."""
+        folded = self._folded
+        looking, self._look = self._look, False
+        try:
+            if folded is None:
+                folded = self._folded = await self._history.load(self.log_id)
+                self._heard_of = folded.seq
+                await self._save_snapshot(folded)
+            elif looking or folded.seq < self._heard_of:
+                await self._history.catch_up(folded)
+        except BaseException:
+            self._look = self._look or looking
+            raise
         return folded
 
     def _plan(self, folded: FoldedLog[StateT], todo: Sequence[Pending]) -> Plan:
@@ -269,7 +323,12 @@ class LogWriter(Generic[StateT]):
         """Read the rest, decide and append while nobody else can."""
         async with self._store.append_locked(self.log_id) as locked:
             while folded.seq < locked.head.last_seq:
-                folded.apply(await locked.read(folded.seq))
+                page = await locked.read(folded.seq)
+                if not page:
+                    raise LogPoisoned(self.log_id, folded.seq + 1, "the event is missing")
+                folded.apply(page)
+            if (folded.seq, folded.hash) != (locked.head.last_seq, locked.head.last_hash):
+                raise FoldOutdated(self.log_id, "the log's head is another one")
             plan = self._plan(folded, todo)
             if not plan.accepted:
                 return todo
@@ -282,8 +341,7 @@ class LogWriter(Generic[StateT]):
             case Duplicate(recorded):
                 return _replay(recorded, todo)
             case Behind() | Forked():
-                self._folded = None
-                raise StoreBusy("the log's history has changed")
+                raise FoldOutdated(self.log_id, "the database says so")
             case _:
                 assert_never(answer)
 
@@ -310,8 +368,7 @@ class LogWriter(Generic[StateT]):
         head = await self._store.head(self.log_id)
         if (head.last_seq, head.last_hash) != (folded.seq, folded.hash):
             if head.last_seq <= folded.seq:
-                self._folded = None
-                raise StoreBusy("the log's history has changed")
+                raise FoldOutdated(self.log_id, "the log's head is another one")
             await self._history.catch_up(folded)
             return todo
         waiting = {id(pending.submission): pending for pending in todo}
@@ -330,17 +387,10 @@ class LogWriter(Generic[StateT]):
             if known is not None:
                 pending.replay(known)
             else:
-                pending.refuse(await self._explained(each.reason))
-
-    async def _explained(self, reason: Exception) -> Exception:
-        """A stale revision is answered with what came between."""
-        if isinstance(reason, StaleRevision):
-            return await self._history.with_events_between(self.log_id, reason)
-        return reason
+                pending.refuse(each.reason)
 
     async def _save_snapshot(self, folded: FoldedLog[StateT]) -> None:
-        if folded.seq - self._snapshot_seq >= SNAPSHOT_EVERY:
-            self._snapshot_seq = folded.seq
+        if folded.seq - folded.stored_at >= SNAPSHOT_EVERY:
             await self._history.save(folded)
 
 

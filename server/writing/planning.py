@@ -60,6 +60,8 @@ def plan_batch(folded: FoldedLog[Any], batch: Iterable[Submission], now: datetim
             refused.append(Refused(submission, refusal))
         except Exception as fault:  # noqa: BLE001 - a request's border: one caller's, not the log's
             refused.append(Refused(submission, fault))
+            draft = _Draft(folded, now)
+            draft.repeat(accepted)
     return Plan(tuple(accepted), tuple(refused), tuple(repeats))
 
 
@@ -72,6 +74,13 @@ class _Draft:
         self._overlay: FoldedState = folded.state.overlay()
         self._seq = folded.seq
         self._now = now
+
+    def repeat(self, accepted: Iterable[Accepted]) -> None:
+        """Fold once more what was accepted; its seqs are the same."""
+        for each in accepted:
+            for fact in each.facts:
+                self._seq += 1
+                self._decider.evolve(self._overlay, fact, self._seq, self._now)
 
     def take(self, submission: Submission) -> Accepted:
         """Decide and fold all commands of a submission, or raise and leave no trace."""

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from domain.commands import CreateProject
+from domain.errors import Refusal
 from domain.state import ProjectState
 from domain.system import SYSTEM_LOG, SystemState
+from eventstore.follow import Follower
 from eventstore.store import EventStore
 from server.writing.deciders import PROJECT, SYSTEM
 from server.writing.errors import LogPoisoned, LogUnknown
@@ -18,6 +20,8 @@ from server.writing.log_writer import LogWriter, Published
 from server.writing.submission import Answer, Submission
 
 MIN_SEQ_TIMEOUT_S = 5.0
+MAX_IN_USE = 256
+"""Projects whose state is kept in memory; the one used longest ago makes room for another."""
 
 
 class Writers:
@@ -31,15 +35,16 @@ class Writers:
         self._tasks = tasks
         self._published = published
         self._projects: dict[str, LogWriter[ProjectState]] = {}
+        """In the order of their last use."""
         self._system: LogWriter[SystemState] | None = None
-        self._running: list[asyncio.Task[None]] = []
+        self._running: dict[LogWriter[Any], asyncio.Task[None]] = {}
 
     async def submit(self, log_id: str, submission: Submission) -> Answer:
         """Have a submission decided and appended; see :meth:`LogWriter.submit`."""
         if log_id == SYSTEM_LOG:
             return await self._system_writer().submit(submission)
         if isinstance(submission.commands[0], CreateProject):
-            return await self._writer(log_id).submit(submission)
+            return await self._create(log_id, submission)
         return await (await self._known(log_id)).submit(submission)
 
     async def state(self, project: str, min_seq: int = 0) -> FoldedLog[ProjectState]:
@@ -73,21 +78,46 @@ class Writers:
         return tuple([key for key in keys if await self._is_alive(key)])
 
     async def exists(self, project: str) -> bool:
-        """Whether there is such a project now."""
-        return project in self._projects or (await self._store.head(project)).last_seq > 0
+        """Whether there is such a project, or was."""
+        return (await self._store.head(project)).last_seq > 0
+
+    async def follow(self, follower: Follower) -> None:
+        """Hear of growth that nobody told of, and of restores, until cancelled."""
+        epochs: dict[str, int] = {}
+        async for wake in follower:
+            writer = self._in_use(wake.log_id)
+            if writer is None:
+                continue
+            writer.hear_of(wake.seq)
+            if wake.epoch is None:
+                continue
+            if wake.seq < writer.seq or epochs.get(wake.log_id) != wake.epoch:
+                writer.look_again()
+            epochs[wake.log_id] = wake.epoch
 
     def hear_of(self, log_id: str, seq: int) -> None:
         """Somebody says that a log has grown; only logs in use are read on."""
-        writer: LogWriter[Any] | None = (
-            self._system if log_id == SYSTEM_LOG else self._projects.get(log_id)
-        )
+        writer = self._in_use(log_id)
         if writer is not None:
             writer.hear_of(seq)
 
+    def _in_use(self, log_id: str) -> LogWriter[Any] | None:
+        return self._system if log_id == SYSTEM_LOG else self._projects.get(log_id)
+
     def stop(self) -> None:
         """End all tasks; who waits is told that the server is stopping."""
-        for task in self._running:
+        for task in self._running.values():
             task.cancel()
+
+    async def _create(self, log_id: str, submission: Submission) -> Answer:
+        """Submit to a log that may not exist; where it then does not, it costs no memory."""
+        writer = self._writer(log_id)
+        try:
+            return await writer.submit(submission)
+        except Refusal:
+            if writer.idle and not await self.exists(log_id):
+                self._dismiss(log_id)
+            raise
 
     async def _is_alive(self, project: str) -> bool:
         try:
@@ -100,18 +130,32 @@ class Writers:
         """The writer of a log that has events: asking for others must not cost memory."""
         writer = self._projects.get(log_id)
         if writer is not None:
-            return writer
+            return self._writer(log_id)
         if (await self._store.head(log_id)).last_seq == 0:
             raise LogUnknown(log_id)
         return self._writer(log_id)
 
     def _writer(self, log_id: str) -> LogWriter[ProjectState]:
-        writer = self._projects.get(log_id)
+        """The writer of a log, the one used last from now on."""
+        writer = self._projects.pop(log_id, None)
         if writer is None:
+            self._make_room()
             writer = LogWriter(log_id, PROJECT, self._store, self._published)
-            self._projects[log_id] = writer
             self._start(writer)
+        self._projects[log_id] = writer
         return writer
+
+    def _make_room(self) -> None:
+        """Let go of the states that were not asked for the longest, if nobody waits for them."""
+        excess = len(self._projects) - MAX_IN_USE + 1
+        idle = [log_id for log_id, writer in self._projects.items() if writer.idle]
+        for log_id in idle[: max(excess, 0)]:
+            self._dismiss(log_id)
+
+    def _dismiss(self, log_id: str) -> None:
+        writer = self._projects.pop(log_id, None)
+        if writer is not None:
+            self._running.pop(writer).cancel()
 
     def _system_writer(self) -> LogWriter[SystemState]:
         if self._system is None:
@@ -121,4 +165,4 @@ class Writers:
 
     def _start(self, writer: LogWriter[Any]) -> None:
         task = self._tasks.create_task(writer.run(), name=f"writer of {writer.log_id}")
-        self._running.append(task)
+        self._running[writer] = task

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from domain.commands import CreateProject, complete
+from eventstore.follow import Follower
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
 from server.credentials import new_id
@@ -21,9 +22,17 @@ Starter = Callable[[], Awaitable[Writers]]
 @asynccontextmanager
 async def running_writers(database_url: str) -> AsyncIterator[Writers]:
     async with create_pool(database_url, max_size=4) as pool, asyncio.TaskGroup() as tasks:
-        writers = Writers(EventStore(pool), tasks, lambda _log, _seq: None)
+        store = EventStore(pool)
+        writers = Writers(store, tasks, lambda _log, _seq: None)
+        follower = Follower(store, poll_s=0.02)
+        following = [
+            tasks.create_task(follower.run()),
+            tasks.create_task(writers.follow(follower)),
+        ]
         yield writers
         writers.stop()
+        for task in following:
+            task.cancel()
 
 
 @pytest.fixture

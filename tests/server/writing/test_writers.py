@@ -11,8 +11,10 @@ from domain import commands as c
 from domain import state as states
 from domain.errors import Refusal, StaleRevision, UnknownEntity
 from domain.facts import Entity
+from eventstore.log import Snapshot
+from eventstore.store import EventStore
 from server.credentials import new_id
-from server.writing.errors import IdempotencyMismatch, LogUnknown, NotReached
+from server.writing.errors import IdempotencyMismatch, LogPoisoned, LogUnknown, NotReached
 from server.writing.history import StaleWithEvents
 from server.writing.submission import Answer, Submission
 from server.writing.writers import Writers
@@ -296,3 +298,152 @@ async def test_a_refusal_in_a_batch_says_which_command_it_was(writers: Writers) 
     with pytest.raises(UnknownEntity) as refused:
         await ask(writers, enable("three"))
     assert refused.value.command_number is None
+
+
+async def restore_to(store: EventStore, seq: int, *, bump: bool) -> None:
+    """As a restore of PostgreSQL would leave the log: nothing after ``seq``."""
+    pool = store._pool
+    await pool.execute("alter table event disable trigger all")
+    await pool.execute("delete from event where log_id = 'shop' and seq > $1", seq)
+    await pool.execute("alter table event enable always trigger event_is_immutable")
+    await pool.execute("delete from command where log_id = 'shop' and last_seq > $1", seq)
+    await pool.execute(
+        "update log_head set last_seq = $1, (last_hash, last_at) = "
+        "(select hash, recorded_at from event where log_id = 'shop' and seq = $1) "
+        "where log_id = 'shop'",
+        seq,
+    )
+    if bump:
+        await store.bump_epoch("shop")
+
+
+@pytest.mark.parametrize("bump", [True, False])
+async def test_a_restored_log_replaces_the_state_of_every_running_writer(
+    writers: Writers, start: Starter, bump: bool
+) -> None:
+    other = await start()
+    kept = await ask(writers, c.CreateFlag(flag="kept"))
+    for name in ("lost-a", "lost-b", "lost-c"):
+        lost = await ask(writers, c.CreateFlag(flag=name))
+    await other.state("shop", lost.seq)
+    await restore_to(writers._store, kept.seq, bump=bump)
+    for name in ("new-a", "new-b", "new-c", "new-d", "new-e"):
+        new = await ask(writers, c.CreateFlag(flag=name))
+    folded = await other.state("shop", new.seq)
+    assert set(folded.state.flags) == {
+        "kept",
+        "new-a",
+        "new-b",
+        "new-c",
+        "new-d",
+        "new-e",
+    }
+    with pytest.raises(UnknownEntity):
+        await ask(other, enable("lost-b"))
+    assert (await ask(other, enable("new-b"))).events
+
+
+async def test_a_restore_is_noticed_without_a_word_from_anybody(
+    writers: Writers, start: Starter
+) -> None:
+    other = await start()
+    kept = await ask(writers, c.CreateFlag(flag="kept"))
+    lost = await ask(writers, c.CreateFlag(flag="lost"))
+    await other.state("shop", lost.seq)
+    await restore_to(writers._store, kept.seq, bump=True)
+    async with asyncio.timeout(10):
+        while "lost" in (await other.state("shop")).state.flags:
+            await asyncio.sleep(0.01)
+
+
+async def test_growth_is_noticed_without_a_wake_up(writers: Writers, start: Starter) -> None:
+    other = await start()
+    await other.state("shop")
+    created = await ask(writers, c.CreateFlag(flag="banner"))
+    async with asyncio.timeout(10):
+        while (await other.state("shop")).seq < created.seq:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_missing_event_stops_its_own_log_and_no_other(
+    writers: Writers, start: Starter
+) -> None:
+    await ask(writers, c.CreateFlag(flag="one"), c.CreateFlag(flag="two"))
+    fine = complete_project("fine")
+    await writers.submit("fine", fine)
+    pool = writers._store._pool
+    await pool.execute("alter table event disable trigger all")
+    await pool.execute("delete from event where log_id = 'shop' and seq = 3")
+    other = await start()
+    with pytest.raises(LogPoisoned):
+        await other.state("shop")
+    with pytest.raises(LogPoisoned):
+        await ask(other, c.CreateFlag(flag="three"))
+    assert (await other.state("fine")).state.project is not None
+    assert await other.projects() == ("fine", "shop")
+
+
+def complete_project(key: str) -> Submission:
+    return Submission.of("setup", c.complete(c.CreateProject(project=key, name=key), new_id))
+
+
+async def test_a_head_that_does_not_fit_is_said_so_and_not_tried_for_ever(
+    writers: Writers,
+) -> None:
+    await ask(writers, c.CreateFlag(flag="one"))
+    await writers._store._pool.execute(
+        "update log_head set last_hash = sha256('x') where log_id = 'shop'"
+    )
+    with pytest.raises(LogPoisoned):
+        await ask(writers, c.CreateFlag(flag="two"))
+
+
+async def test_an_unreadable_snapshot_costs_time_only(writers: Writers, start: Starter) -> None:
+    created = await ask(writers, c.CreateFlag(flag="one"))
+    folded = await writers.state("shop")
+    await writers._store.save_snapshot(
+        Snapshot("shop", "project", states.FOLD_VERSION, folded.seq, folded.hash, b"{}")
+    )
+    assert (await (await start()).state("shop")).seq == created.seq
+
+
+async def test_nobody_sees_half_an_atomic_batch(writers: Writers, start: Starter) -> None:
+    other = await start()
+    await other.state("shop")
+    seen: set[int] = set()
+    done = asyncio.Event()
+
+    async def watch() -> None:
+        while not done.is_set():
+            seen.add((await other.state("shop")).seq)
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    ends = {(await writers.state("shop")).seq}
+    for batch in range(4):
+        commands = [c.CreateSegment(segment=f"s{batch}-{n}") for n in range(400)]
+        ends.add((await ask(writers, *commands)).seq)
+    ends.add((await ask(other, c.CreateFlag(flag="last"))).seq)
+    done.set()
+    await watching
+    assert seen <= ends
+
+
+async def test_a_refused_project_leaves_nothing_behind(writers: Writers) -> None:
+    for number in range(5):
+        key = f"Bad {number}!"
+        with pytest.raises(Refusal):
+            await writers.submit(key, complete_project(key))
+        assert not await writers.exists(key)
+    assert set(writers._projects) == {"shop"}
+
+
+async def test_states_used_longest_ago_make_room(
+    writers: Writers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.writing.writers.MAX_IN_USE", 3)
+    for key in ("a", "b", "c", "d"):
+        await writers.submit(key, complete_project(key))
+    assert set(writers._projects) == {"b", "c", "d"}
+    assert (await writers.state("a")).state.project is not None
+    assert set(writers._projects) == {"c", "d", "a"}
