@@ -202,11 +202,19 @@ class LogProjector:
         head = await self._store.head(self.log_id)
         if head.epoch != self._head.epoch:
             self._keeper.forget()
+            self._pardon()
+        elif self._poisoned is not None and head.last_seq < self._poisoned.seq:
+            self._pardon()
         self._head = head
+
+    def _pardon(self) -> None:
+        """History may be another one now: what could not be applied may not be in it."""
+        if self._poisoned is not None:
+            self._poisoned = self._reader = None
 
     async def _begin_epoch(self, fork: HistoryForked) -> None:
         """Drop what was folded, and have every SDK start anew, unless somebody saw to that."""
-        self._reader = None
+        self._reader = self._poisoned = None
         self._keeper.forget()
         if (await self._store.head(self.log_id)).epoch == self._read_in_epoch:
             epoch = await self._store.bump_epoch(self.log_id)

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, suppress
 from typing import TypeAlias, TypeVar
 
 from halyard_protocol.codec import UNREADABLE
 
 from domain.events import EventVoided
-from domain.upcast import decode_event
+from domain.upcast import MalformedEvent, UnknownEvent, decode_event
 from eventstore.log import Snapshot, StoredEvent
 from eventstore.searching import Search
 from eventstore.store import EventStore
 from projections.fold import (
     FOLD_VERSION,
     SNAPSHOT_NAME,
-    OutOfOrder,
     RulesetFold,
     VoidedTooLate,
     load,
@@ -58,7 +57,7 @@ class HistoryForked(Exception):
 
 
 def fold_events(fold: RulesetFold, events: Iterable[StoredEvent]) -> None:
-    """Apply events in order. Raises :class:`Poisoned`, ``OutOfOrder``, ``VoidedTooLate``.
+    """Apply events in order. Raises :class:`Poisoned`, also for a missing event, ``VoidedTooLate``.
 
     After any of those the fold is of no further use.
     """
@@ -70,7 +69,7 @@ def fold_events(fold: RulesetFold, events: Iterable[StoredEvent]) -> None:
     try:
         for stored in events:
             fold.apply(stored)
-    except (OutOfOrder, VoidedTooLate):
+    except VoidedTooLate:
         raise
     except Exception as error:
         # The border of a projection batch: whatever the fold stumbles over concerns this log only.
@@ -87,10 +86,17 @@ async def voided_seqs(store: EventStore, log_id: str) -> frozenset[int]:
     while True:
         search = Search(type=EventVoided.__name__, after=after, limit=_VOIDED_PAGE)
         page = await store.search(log_id, search)
-        seqs |= {decode_event(at.type, at.schema_version, at.body).seq for at in page}
+        seqs.update(_voided_by(page))
         if len(page) < _VOIDED_PAGE:
             return frozenset(seqs)
         after = page[-1].seq
+
+
+def _voided_by(page: Iterable[StoredEvent]) -> Iterator[int]:
+    for stored in page:
+        # One that cannot be read says nothing here; the fold stops before it, and says why.
+        with suppress(UnknownEvent, MalformedEvent):
+            yield decode_event(stored.type, stored.schema_version, stored.body).seq
 
 
 class LogReader:
@@ -195,7 +201,7 @@ async def _stored_fold(
     except UNREADABLE:
         # Written by a build that forgot to raise its version: the log itself always serves.
         return None
-    if _upto(voided, fold.seq) != _upto(fold.voided, fold.seq):
+    if fold.hash != snapshot.hash or _upto(voided, fold.seq) != _upto(fold.voided, fold.seq):
         return None
     fold.voided = voided
     return fold

@@ -5,12 +5,15 @@ Reads only. May run beside projectors and while the log grows.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from domain.events import EnvironmentCreated
-from domain.upcast import decode_event
+from domain.upcast import MalformedEvent, UnknownEvent, decode_event
+from eventstore.log import StoredEvent
 from eventstore.searching import Search
 from eventstore.store import EventStore
 from projections.comparison import Audit, Difference, differences
@@ -61,10 +64,17 @@ async def environment_ids(store: EventStore, log_id: str) -> tuple[str, ...]:
     while True:
         search = Search(type=EnvironmentCreated.__name__, after=after, limit=_PAGE)
         page = await store.search(log_id, search)
-        ids += [decode_event(at.type, at.schema_version, at.body).id for at in page]
+        ids += _ids_in(page)
         if len(page) < _PAGE:
             return tuple(ids)
         after = page[-1].seq
+
+
+def _ids_in(page: Iterable[StoredEvent]) -> Iterator[str]:
+    for stored in page:
+        # One that cannot be read stops the fold, which says so.
+        with suppress(UnknownEvent, MalformedEvent):
+            yield decode_event(stored.type, stored.schema_version, stored.body).id
 
 
 async def read_audit(redis: RedisClient, env: str) -> Audit | None:

@@ -91,3 +91,25 @@ def verify_events(
     print_findings(findings, as_json=as_json)
     if any(finding.problems for finding in findings):
         raise typer.Exit(Exit.DIFFERENT)
+
+
+@app.command("void")
+def void_event(
+    seq: Annotated[int, typer.Argument(min=1, help="Position in the log.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the log for ever.")],
+    project: Annotated[
+        str | None, typer.Option("--log", help="A project's key. [default: the only project]")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have readers pass over an event that none can apply: the way out for a poisoned log."""
+    from server.cli.installations import with_store
+    from server.cli.output import print_json
+    from server.cli.voiding import void_in
+
+    log, at = with_store(data_dir, lambda store: void_in(store, project, seq, reason))
+    if as_json:
+        print_json({"log": log, "voided": seq, "seq": at})
+    else:
+        typer.echo(f"event {seq} of {log} is voided, by event {at}; readers go on by themselves")

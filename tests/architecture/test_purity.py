@@ -49,7 +49,8 @@ CATCH_ALL = {
     "server/embedded/valkey.py": (1, "a server that did not start is stopped, then re-raised"),
     "server/http/border.py": (1, "the border of a request"),
     "server/http/operations.py": (1, "a check of readiness: failing is the answer"),
-    "server/writing/log_writer.py": (1, "the waiting are answered, then re-raised"),
+    "server/writing/folded_log.py": (1, "whatever is wrong with an event poisons its log only"),
+    "server/writing/log_writer.py": (2, "the waiting are answered, a look is owed; re-raised"),
     "server/writing/planning.py": (1, "one caller's command fails, not the log"),
     "streaming/connection.py": (1, "the border of a connection"),
 }  # fmt: skip

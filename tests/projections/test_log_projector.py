@@ -345,6 +345,51 @@ async def test_a_poisoned_log_goes_on_once_the_event_was_voided(
     await assert_exact(store, redis_client, "demo")
 
 
+@pytest.mark.parametrize("bumped", [True, False])
+async def test_a_poisoned_log_goes_on_once_its_history_was_restored(
+    store: EventStore,
+    pool: asyncpg.Pool,
+    redis_client: Redis,
+    log: StoredLog,
+    projector: LogProjector,
+    bumped: bool,
+) -> None:
+    keep = await log.do(c.EnableFlag("alpha", "production"))
+    await poison(store, log)
+    await projector.go_round()
+    assert projector.standing().poisoned
+    await truncated(pool, "demo", keep)
+    if bumped:
+        await store.bump_epoch("demo")
+    await projector.go_round()
+    assert projector.standing().poisoned == ""
+    await log.do(c.DisableFlag("alpha", "production"))
+    await projector.go_round()
+    await assert_exact(store, redis_client, "demo")
+
+
+async def test_a_missing_event_poisons_its_log(
+    store: EventStore, pool: asyncpg.Pool, log: StoredLog, projector: LogProjector
+) -> None:
+    seqs = [await log.do(c.EnableFlag("alpha", "production"))]
+    seqs.append(await log.do(c.DisableFlag("alpha", "production")))
+    await pool.execute("ALTER TABLE event DISABLE TRIGGER event_is_immutable")
+    await pool.execute("DELETE FROM event WHERE log_id = 'demo' AND seq = $1", seqs[0])
+    await projector.go_round()
+    assert f"seq {seqs[1]}" in projector.standing().poisoned
+
+
+async def test_a_void_that_cannot_be_read_poisons_its_log_and_ends_nothing(
+    store: EventStore, log: StoredLog, projector: LogProjector
+) -> None:
+    newer = new_event(
+        "demo", 2, entity_kind="project", type="EventVoided", schema_version=99, body=b"{}"
+    )
+    await append(store, "demo", new_command(newer))
+    await projector.go_round()
+    assert "EventVoided" in projector.standing().poisoned
+
+
 async def test_an_event_that_is_voided_though_it_was_applied_gets_a_new_wire_epoch(
     store: EventStore, redis_client: Redis, log: StoredLog, projector: LogProjector
 ) -> None:

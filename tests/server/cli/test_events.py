@@ -139,3 +139,29 @@ def test_a_checkpoint_that_cannot_be_read_is_refused(
     result = halyard("events", "verify", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_an_event_that_can_be_applied_is_not_voided(halyard: Halyard, demo: str) -> None:
+    result = halyard("events", "void", "2", "--reason", "a whim")
+    assert result.exit_code == 1
+    assert "every event of 'demo' can be applied" in result.stderr
+
+
+def test_voiding_the_event_that_poisons_a_log_lets_it_go_on(halyard: Halyard, demo: str) -> None:
+    last = lines_of(halyard("events", "tail", "demo", "-n", "1", "--json"))[0]["seq"]
+    tamper(demo, f"update event set type = 'FlagPainted' where log_id = 'demo' and seq = {last}")
+    asyncio.run(create_project(demo, "other"))
+    wrong = halyard("events", "void", str(last - 1), "--reason", "nobody knows it", "--log", "demo")
+    assert wrong.exit_code == 1
+    assert f"is {last}, not {last - 1}" in wrong.stderr
+    voided = json_of(
+        halyard("events", "void", last, "--reason", "nobody knows it", "--log", "demo", "--json")
+    )
+    assert voided == {"log": "demo", "voided": last, "seq": last + 1}
+    newest = lines_of(halyard("events", "tail", "demo", "-n", "1", "--json"))[0]
+    assert newest["type"] == "EventVoided"
+    assert newest["body"] == {"seq": last, "reason": "nobody knows it"}
+    again = halyard("events", "void", last, "--reason", "again", "--log", "demo")
+    assert "every event of 'demo' can be applied" in again.stderr
+    issued = halyard("keys", "issue", "demo", "development")
+    assert issued.exit_code == 0, issued.stderr

@@ -19,6 +19,7 @@ from server.writing.history import StaleWithEvents
 from server.writing.submission import Answer, Submission
 from server.writing.writers import Writers
 from tests.server.writing.conftest import Starter
+from tests.support.projecting import truncated
 
 
 async def ask(
@@ -302,17 +303,7 @@ async def test_a_refusal_in_a_batch_says_which_command_it_was(writers: Writers) 
 
 async def restore_to(store: EventStore, seq: int, *, bump: bool) -> None:
     """As a restore of PostgreSQL would leave the log: nothing after ``seq``."""
-    pool = store._pool
-    await pool.execute("alter table event disable trigger all")
-    await pool.execute("delete from event where log_id = 'shop' and seq > $1", seq)
-    await pool.execute("alter table event enable always trigger event_is_immutable")
-    await pool.execute("delete from command where log_id = 'shop' and last_seq > $1", seq)
-    await pool.execute(
-        "update log_head set last_seq = $1, (last_hash, last_at) = "
-        "(select hash, recorded_at from event where log_id = 'shop' and seq = $1) "
-        "where log_id = 'shop'",
-        seq,
-    )
+    await truncated(store._pool, "shop", seq)
     if bump:
         await store.bump_epoch("shop")
 
