@@ -5,7 +5,6 @@ WritingError
  ├── Overloaded            the queue is full; try again after ``retry_after_s``
  ├── LogUnknown            no such project
  ├── LogPoisoned           the log holds an event that this version cannot apply
- ├── FoldOutdated          what was folded is not this log's history any more (never leaves here)
  └── NotReached            the reader did not reach ``minSeq`` in time
 """
 
@@ -57,8 +56,11 @@ class LogPoisoned(WritingError):
         self.problem = problem
 
 
-class FoldOutdated(WritingError):
-    """History was restored, or an event voided, after it had been folded: fold anew."""
+class FoldOutdated(Exception):
+    """History was restored, or an event voided, after it had been folded: fold anew.
+
+    Never leaves this package.
+    """
 
     def __init__(self, log_id: str, reason: str) -> None:
         super().__init__(f"the state of '{log_id}' must be folded anew: {reason}")
