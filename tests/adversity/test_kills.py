@@ -29,7 +29,7 @@ from tests.support.witness import Witness
 
 pytestmark = [pytest.mark.adversity, pytest.mark.timeout(600)]
 
-KILLS = int(os.environ.get("TEST_KILLS", "5"))
+KILLS = int(os.environ.get("TEST_KILLS", "20"))
 CALLERS = 8
 SDKS = 3
 TOKEN = "hly_token_of_the_kill_test"
