@@ -33,6 +33,7 @@ from server.http.auth import Authenticator
 from server.http.dependencies import Dependencies
 from server.http.table import ROUTES
 from server.installation import ensure_admin, ensure_token
+from server.listening import BACKLOG, listen
 from server.readiness import Readiness, RulesetsPresence
 from server.redis_client import connect_redis
 from server.settings import Settings
@@ -44,7 +45,6 @@ from streaming.settings import StreamSettings
 
 log = structlog.get_logger(__name__)
 
-BACKLOG = 2_048
 Prepare = Callable[["Program"], Awaitable[None]]
 """What is to be done once the roles work and before the port is open."""
 
@@ -69,11 +69,11 @@ class Program:
 async def serve(settings: Settings, prepare: Prepare | None = None) -> None:
     """Run the roles of ``settings`` until a signal ends it.
 
-    Raises a store's or Redis's error where either cannot be reached at the start, and ``OSError``
-    where the port is taken.
+    Raises a store's or Redis's error where either cannot be reached at the start, and
+    :class:`~server.listening.CannotListen`.
     """
     async with AsyncExitStack() as stack:
-        listener = _listen(settings)
+        listener = listen(settings)
         stack.callback(listener.close)
         pool = await stack.enter_async_context(
             create_pool(settings.database_url, max_size=settings.database_pool_size)
@@ -88,21 +88,6 @@ async def serve(settings: Settings, prepare: Prepare | None = None) -> None:
         if prepare is not None:
             await prepare(program)
         await _serve_http(program, listener)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Take the port first: whoever is second should know before anything else happens."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if settings.reuse_port:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((settings.host, settings.port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ Reading reports all that is wrong at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -196,6 +196,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> S
     """
     values: dict[str, Any] = {}
     problems: list[str] = list(_unknown(environ))
+    refused: set[str] = set()
     for setting in SETTINGS:
         given = overrides.get(setting.name)
         text = environ.get(setting.variable, "") if given is None else str(given)
@@ -204,9 +205,10 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> S
         try:
             values[setting.name] = setting.read(text)
         except ValueError as allowed:
+            refused.add(setting.name)
             shown = "" if setting.secret else f" '{text}'"
             problems.append(f"{setting.variable}{shown} cannot be used; it takes {allowed}")
-    problems += _missing(values)
+    problems += _missing(values, refused)
     if problems:
         raise SettingsError(tuple(problems))
     return Settings(**values)
@@ -221,14 +223,16 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _missing(values: Mapping[str, Any]) -> list[str]:
+def _missing(values: Mapping[str, Any], refused: Set[str]) -> list[str]:
+    """What was left out; what was given and refused is spoken of already."""
+    given = values.keys() | refused
     problems = [
         f"{PREFIX}{name.upper()} is required"
         for name in ("database_url", "redis_url")
-        if name not in values
+        if name not in given
     ]
-    if ("admin_email" in values) != ("admin_password" in values):
+    if ("admin_email" in given) != ("admin_password" in given):
         problems.append("HALYARD_ADMIN_EMAIL and HALYARD_ADMIN_PASSWORD go together")
-    if "admin_token" in values and "admin_email" not in values:
+    if "admin_token" in given and "admin_email" not in given:
         problems.append("HALYARD_ADMIN_TOKEN needs HALYARD_ADMIN_EMAIL, whose account it opens")
     return problems

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC
 
 from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH
 from halyard_protocol.problems import instant_problems
-from halyard_protocol.ruleset import Prerequisite
+from halyard_protocol.ruleset import Prerequisite, Target
 from halyard_protocol.validation import (
     off_variation_problems,
     prerequisite_problems,
     serve_problems,
     target_problems,
 )
+from msgspec.structs import replace
 
 from domain.chains import refuse_circle, refuse_depth, reversed_links
 from domain.commands import (
@@ -95,9 +97,17 @@ def change_targets(state: ProjectState, command: ChangeTargets) -> TargetsChange
     """Other targets."""
     keys = variation_keys(state, command.flag)
     refuse(target_problems("/targets", command.targets, keys))
-    if same(settings_of(state, command).targets, command.targets):
+    targets = tuple(_in_utc(target) for target in command.targets)
+    if same(settings_of(state, command).targets, targets):
         return None
-    return TargetsChanged(command.targets, comment=command.comment)
+    return TargetsChanged(targets, comment=command.comment)
+
+
+def _in_utc(target: Target) -> Target:
+    """The same target; its expiry is written with the offset that all answers have."""
+    if target.expires_at is None:
+        return target
+    return replace(target, expires_at=target.expires_at.astimezone(UTC))
 
 
 def set_expiry(state: ProjectState, command: SetExpiry) -> ExpirySet | None:
@@ -105,7 +115,7 @@ def set_expiry(state: ProjectState, command: SetExpiry) -> ExpirySet | None:
     refuse(instant_problems("/expiresAt", command.expires_at))
     if settings_of(state, command).expires_at == command.expires_at:
         return None
-    return ExpirySet(command.expires_at, comment=command.comment)
+    return ExpirySet(command.expires_at.astimezone(UTC), comment=command.comment)
 
 
 def clear_expiry(state: ProjectState, command: ClearExpiry) -> ExpiryCleared | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 import msgspec
@@ -111,9 +111,16 @@ def weight_problems(path: str, weight: int) -> Problems:
 
 
 def instant_problems(path: str, instant: datetime | None) -> Problems:
-    """An instant with an offset from UTC, or none at all."""
-    if instant is not None and instant.tzinfo is None:
+    """An instant with an offset from UTC that UTC can write, or none at all."""
+    if instant is None:
+        return
+    if instant.tzinfo is None:
         yield Problem(path, "an instant has an offset: end it with 'Z' for UTC")
+        return
+    try:
+        instant.astimezone(UTC)
+    except OverflowError:
+        yield Problem(path, "an instant lies in the years 1 to 9999 of UTC")
 
 
 def variation_key_problems(path: str, key: str, known: Iterable[str]) -> Problems:

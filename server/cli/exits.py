@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -46,6 +45,7 @@ def explained() -> Iterator[None]:
 
     from eventstore.errors import StoreError, StoreUnavailable
     from server.embedded.faults import DataDirInUse, EmbeddedServersError
+    from server.listening import CannotListen
     from server.settings import SettingsError
 
     try:
@@ -58,7 +58,5 @@ def explained() -> Iterator[None]:
         fail(str(error), Exit.UNAVAILABLE)
     except (EmbeddedServersError, StoreError) as error:
         fail(str(error))
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            fail("another program listens on the port; choose one with --port", Exit.IN_USE)
-        raise
+    except CannotListen as error:
+        fail(str(error), Exit.IN_USE if error.in_use else Exit.USAGE)

@@ -29,15 +29,14 @@ def dev(
     """Start everything on this machine: the server, its own PostgreSQL and Valkey, a demo."""
     from rich.console import Console
 
-    from server.dev.run import run_dev
+    from server.dev.run import dev_settings, run_dev
     from server.logs import set_up_logs
 
     with explained():
-        # Quieter than `serve`: the welcome is what the screen is for.
-        level = log_level or os.environ.get("HALYARD_LOG_LEVEL") or "warning"
-        overrides = {"host": host, "port": port, "log_level": level, "log_format": log_format}
-        set_up_logs(level, "json" if log_format == "json" else "console")
-        _run(run_dev(data_dir.absolute(), overrides, Console()))
+        overrides = {"host": host, "port": port, "log_level": log_level, "log_format": log_format}
+        settings = dev_settings(os.environ, overrides)
+        set_up_logs(settings.log_level, settings.log_format)
+        _run(run_dev(data_dir.absolute(), settings, Console()))
 
 
 def serve(

@@ -29,7 +29,7 @@ async def tail(
     store: EventStore, log_id: str | None, wanted: Search, follow: bool, show: Printer
 ) -> None:
     """Show the newest ``wanted.limit`` events that match, and with ``follow`` those that come."""
-    log_id = log_id or await only_project(store)
+    log_id = await require_log(store, log_id) if log_id else await only_project(store)
     head = await store.head(log_id)
     if wanted.limit:
         newest = replace(wanted, newest_first=True, before=head.last_seq + 1)
@@ -63,6 +63,13 @@ async def _show_since(store: EventStore, log_id: str, wanted: Search, show: Prin
             show(event)
         after = page[-1].seq
     return head.last_seq
+
+
+async def require_log(store: EventStore, log_id: str) -> str:
+    """The id itself; ends the program where there is no such log: a slip is not calm."""
+    if (await store.head(log_id)).last_seq == 0:
+        fail(f"there is no log '{log_id}'")
+    return log_id
 
 
 async def only_project(store: EventStore) -> str:

@@ -12,6 +12,7 @@ from eventstore.chain import Problem, Verification, verify
 from eventstore.store import EventStore
 from server.cli.exits import Exit, errors, fail
 from server.cli.output import print_json, print_table
+from server.cli.tailing import require_log
 
 
 class LogFinding(msgspec.Struct, frozen=True, rename="camel"):
@@ -44,7 +45,10 @@ async def verify_logs(
     store: EventStore, log_id: str | None, checkpoints: Mapping[int, bytes]
 ) -> list[LogFinding]:
     """Verify one log, or all that there are; shows how far it is."""
-    logs = [head.log_id for head in await store.heads()] if log_id is None else [log_id]
+    if log_id is None:
+        logs = [head.log_id for head in await store.heads()]
+    else:
+        logs = [await require_log(store, log_id)]
     findings: list[LogFinding] = []
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         for name in logs:

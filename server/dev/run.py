@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_urlsafe
@@ -11,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import structlog
+from msgspec.structs import replace
 from rich.console import Console
 
 from eventstore.migrate import migrate
@@ -32,26 +32,30 @@ DRAIN_S = 0.5
 log = structlog.get_logger(__name__)
 
 
-async def run_dev(data_dir: Path, overrides: Mapping[str, Any], console: Console) -> None:
+def dev_settings(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
+    """The settings of a development installation, but for its servers' addresses.
+
+    Raises :class:`~server.settings.SettingsError`.
+    """
+    defaults = {"HALYARD_DRAIN_SECONDS": str(DRAIN_S), "HALYARD_LOG_LEVEL": "warning"}
+    own = {"database_url": "postgresql:///", "redis_url": "unix:///"}
+    return read_settings({**defaults, **environ}, {**overrides, **own})
+
+
+async def run_dev(data_dir: Path, settings: Settings, console: Console) -> None:
     """Run until a signal ends it, or a server cannot be kept running.
 
-    Raises :class:`~server.embedded.faults.EmbeddedServersError`,
-    :class:`~server.settings.SettingsError` or ``OSError`` for a taken port.
+    Raises :class:`~server.embedded.faults.EmbeddedServersError` or
+    :class:`~server.listening.CannotListen`.
     """
     async with EmbeddedServers(data_dir) as servers:
-        settings = _settings(servers, overrides)
+        settings = replace(settings, database_url=servers.database_url, redis_url=servers.redis_url)
         await _migrate(servers.database_url)
         installation = _DevInstallation(data_dir, servers, console)
         async with asyncio.TaskGroup() as tasks:
             failing = tasks.create_task(servers.wait_failed())
             await serve(settings, installation.prepare)
             failing.cancel()
-
-
-def _settings(servers: EmbeddedServers, overrides: Mapping[str, Any]) -> Settings:
-    own = {"database_url": servers.database_url, "redis_url": servers.redis_url}
-    environ = {"HALYARD_DRAIN_SECONDS": str(DRAIN_S), **os.environ}
-    return read_settings(environ, {**overrides, **own})
 
 
 async def _migrate(database_url: str) -> None:
@@ -75,16 +79,19 @@ class _DevInstallation:
         """Seed what is missing, write the record and greet."""
         known = read_record(self._data_dir)
         is_new = not await program.writers.exists(demo.PROJECT)
+        standing = "just seeded" if is_new else "as you left it"
         admin = known.admin if known else _new_admin()
         actor_id = await self._admin(program, admin, is_lost=known is None)
         await demo.seed(program.writers, actor_id)
         keys = known.keys if known and not is_new else await _keys(program, actor_id)
+        if demo.PROJECT not in await program.writers.projects():
+            keys, standing = {}, "deleted"
         record = self._record(program, admin, keys)
         file = write_record(self._data_dir, record)
         self._servers.announce(record.url)
         async with asyncio.timeout(RULESETS_TIMEOUT_S):
             await program.presence.wait_complete()
-        print_welcome(record, file, self._console, is_new=is_new)
+        print_welcome(record, file, self._console, standing)
 
     async def _admin(self, program: Program, admin: DevAdmin, *, is_lost: bool) -> str:
         account = await ensure_admin(program.writers, program.accounts, admin.email, admin.password)

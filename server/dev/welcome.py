@@ -22,14 +22,13 @@ def sdk_example(record: DevRecord) -> str:
     )
 
 
-def print_welcome(record: DevRecord, file: Path, console: Console, *, is_new: bool) -> None:
-    """Greet whoever started it; ``is_new`` where the demo was made just now."""
-    kept = "just seeded" if is_new else "as you left it"
+def print_welcome(record: DevRecord, file: Path, console: Console, standing: str) -> None:
+    """Greet whoever started it; ``standing`` says what has become of the demo."""
     facts = {
         "Address": record.url,
         "Login": f"{record.admin.email}  /  {record.admin.password}",
         "API token": record.admin.token,
-        "Project": f"{record.project} ({kept})",
+        "Project": f"{record.project} ({standing})",
         "All of it": str(file),
     }
     console.print(Text("\nHalyard is ready\n", style="bold green"))

@@ -58,7 +58,9 @@ class Border(BaseRoute):
         try:
             route = _routed(call, found)
             await self._admit(call, route)
-            call.query = read_query(call.raw_query, route.query)
+            # What load balancers append to a health check's path is no concern of ours.
+            query = call.raw_query if route.permission is not None else b""
+            call.query = read_query(query, route.query)
             if route.reads_body:
                 call.body = await self._body(call, route.body_limit_bytes, receive)
             return await route.handler(call)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from halyard_protocol.problems import Problem
 
 from server.http.call import Call
 from server.http.faults import Malformed
+from server.http.queries import MAX_SEQ
 from server.http.replies import Header
 
 IDEMPOTENCY_KEY_LENGTH = 200
@@ -67,11 +68,12 @@ def moment(at: str) -> int | datetime:
 
     A ``+`` that was not escaped in a query string arrives as a space, and is taken for what it was.
     """
-    if _SEQ.fullmatch(at):
+    if _SEQ.fullmatch(at) and int(at) <= MAX_SEQ:
         return int(at)
     try:
         time = datetime.fromisoformat(at.replace(" ", "+") if "T" in at.upper() else at)
-    except ValueError:
+        time = time if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         time = None
     if time is None or time.tzinfo is None:
         reason = "is a seq, or an RFC 3339 time with its zone, such as 2026-05-01T12:00:00Z"

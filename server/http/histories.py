@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -20,7 +20,7 @@ from server.http.concurrency import moment
 from server.http.faults import Malformed, NotFound
 from server.http.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, read_cursor, write_cursor
 from server.http.project_keys import project_key
-from server.http.queries import MinSeqQuery
+from server.http.queries import MAX_SEQ, MinSeqQuery
 from server.http.replies import NDJSON, Reply, ok
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ class HistoryQuery(MinSeqQuery, frozen=True):
     """Inclusive."""
     until: Annotated[datetime, Meta(tz=True)] | None = None
     """Exclusive."""
-    after: Annotated[int, Meta(ge=0)] | None = None
+    after: Annotated[int, Meta(ge=0, le=MAX_SEQ)] | None = None
     """A seq, exclusive."""
-    before: Annotated[int, Meta(ge=1)] | None = None
+    before: Annotated[int, Meta(ge=1, le=MAX_SEQ)] | None = None
     """A seq, exclusive."""
 
 
@@ -135,8 +135,8 @@ async def _search(call: Call, query: HistoryQuery) -> Search:
         type=query.type,
         after=query.after,
         before=before,
-        since=query.since,
-        until=query.until,
+        since=_in_utc("since", query.since),
+        until=_in_utc("until", query.until),
         newest_first=query.order == "newest",
     )
 
@@ -180,9 +180,17 @@ def _beyond(search: Search, seq: int) -> Search:
     return replace(search, after=max(seq, search.after or 0))
 
 
+def _in_utc(name: str, time: datetime | None) -> datetime | None:
+    """A time as the database holds it. Raises :class:`Malformed` where UTC cannot write it."""
+    try:
+        return None if time is None else time.astimezone(UTC)
+    except OverflowError as error:
+        raise Malformed(Problem(f"?{name}", "lies in the years 1 to 9999 of UTC")) from error
+
+
 def _seq_in(cursor: str) -> int:
     last = read_cursor(cursor) or ""
-    if not (last.isascii() and last.isdigit()):
+    if not (last.isascii() and last.isdigit() and int(last) <= MAX_SEQ):
         raise Malformed(Problem("?cursor", "is not one that was given out"))
     return int(last)
 

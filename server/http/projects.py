@@ -9,6 +9,7 @@ import msgspec
 from domain import commands as c
 from domain.errors import InvalidCommand
 from domain.facts import Entity
+from domain.names import place_key_problems, refuse
 from server.credentials import new_id
 from server.http.bodies import Shape
 from server.http.call import Call
@@ -65,6 +66,8 @@ async def create_project(call: Call) -> Reply:
     """Begin a project under its own key."""
     try:
         command = cast("c.CreateProject", c.complete(_CREATION.read(call), new_id))
+        # Before a writer is chosen by it: `$system` is no project's.
+        refuse(place_key_problems("/project", command.project))
         answer = await submit(call, command.project, command)
     except InvalidCommand as refusal:
         raise _CREATION.in_terms_of_body(refusal) from refusal

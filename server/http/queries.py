@@ -19,6 +19,10 @@ Limit: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
 """Of the items on a page."""
 
 
+MAX_SEQ = 2**62
+"""Beyond any log, and well within what PostgreSQL can hold."""
+
+
 class Query(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The parameters of a route that takes none, and the base of all others."""
 
@@ -33,7 +37,7 @@ class WriteQuery(Query, frozen=True):
 class MinSeqQuery(Query, frozen=True):
     """The parameters of a read that knows no past."""
 
-    min_seq: Annotated[int, Meta(ge=0)] = 0
+    min_seq: Annotated[int, Meta(ge=0, le=MAX_SEQ)] = 0
     """Wait, bounded, until the answer includes the event of this seq."""
 
 

@@ -72,3 +72,22 @@ async def test_settings_that_cannot_be_used_are_all_named_at_once(tmp_path: Path
     assert "HALYARD_DATABASE_URL" in output
     assert "HALYARD_REDISURL" in output
     assert "HALYARD_REDIS_URL is required" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--log-level", "loud"), "HALYARD_LOG_LEVEL 'loud' cannot be used"),
+        (("--host", "300.1.1.1"), "cannot listen on 300.1.1.1"),
+    ],
+)
+async def test_what_dev_cannot_use_is_told_in_one_line(
+    tmp_path: Path, arguments: tuple[str, str], said: str
+) -> None:
+    process = HalyardProcess(
+        "dev", "--data-dir", str(tmp_path / "data"), *arguments, log=tmp_path / "log"
+    )
+    with pytest.raises(AssertionError, match="ended with 2"):
+        await process.start()
+    assert said in process.output()
+    assert "Traceback" not in process.output()

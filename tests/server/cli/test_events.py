@@ -165,3 +165,12 @@ def test_voiding_the_event_that_poisons_a_log_lets_it_go_on(halyard: Halyard, de
     assert "every event of 'demo' can be applied" in again.stderr
     issued = halyard("keys", "issue", "demo", "development")
     assert issued.exit_code == 0, issued.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "tail"])
+def test_a_log_that_does_not_exist_is_not_taken_for_a_quiet_one(
+    halyard: Halyard, demo: str, command: str
+) -> None:
+    result = halyard("events", command, "nope")
+    assert result.exit_code == 1
+    assert "there is no log 'nope'" in result.stderr

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import httpx
+import pytest
 
 from server.http.dependencies import Dependencies
-from tests.support.api import PROJECT, created, problem
+from tests.support.api import PROJECT, SETTINGS, created, problem
 
 DEVELOPMENT = f"{PROJECT}/environments/development"
 
@@ -118,3 +119,41 @@ async def test_only_the_server_draws_keys(demo: httpx.AsyncClient) -> None:
     assert problem(refused, 422, "malformed")["errors"][0]["path"] == "/sha256"
     missing = f"{PROJECT}/environments/none/keys"
     problem(await demo.post(missing, json={}), 404, "not-found")
+
+
+async def test_no_project_takes_the_name_of_the_installations_log(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/api/v1/projects", json={"key": "$system"})
+    found = problem(answer, 422, "invalid-command")
+    assert [each["path"] for each in found["errors"]] == ["/key"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "events?after=99999999999999999999999",
+        "flags?at=0001-01-01T00:00:00%2B14:00",
+        "flags?at=99999999999999999999999",
+        "flags?minSeq=99999999999999999999999",
+        "events?since=0001-01-01T00:00:00%2B14:00",
+        "events?until=9999-12-31T23:59:59-14:00",
+        "events?cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk",
+    ],
+)
+async def test_values_beyond_all_bounds_are_the_callers_fault(
+    demo: httpx.AsyncClient, query: str
+) -> None:
+    answer = await demo.get(f"{PROJECT}/{query}")
+    assert answer.status_code == 422, answer.text
+
+
+async def test_an_expiry_is_answered_in_utc(demo: httpx.AsyncClient) -> None:
+    at = {"expiresAt": "2030-01-01T00:00:00+02:00"}
+    assert (await demo.put(f"{SETTINGS}/expiry", json=at)).status_code == 200
+    read = (await demo.get(f"{SETTINGS}/expiry")).json()
+    assert read["expiresAt"] == "2029-12-31T22:00:00Z"
+    at = {"expiresAt": "0001-01-01T00:00:00+14:00"}
+    problem(await demo.put(f"{SETTINGS}/expiry", json=at), 422, "invalid-command")
+
+
+async def test_a_health_check_may_carry_any_query(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/healthz?cache=1")).status_code == 200

@@ -1,0 +1,35 @@
+"""The port of a process."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from server.settings import Settings
+
+BACKLOG = 2_048
+
+
+class CannotListen(Exception):
+    """The host and port of the settings cannot be listened on."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        super().__init__(f"cannot listen on {host}, port {port}: {reason}; see --host and --port")
+        self.in_use = error.errno == errno.EADDRINUSE
+        """Another program listens there."""
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Take the port first: whoever is second should know before anything else happens."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if settings.reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise CannotListen(settings.host, settings.port, error) from error
+    return listener
