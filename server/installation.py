@@ -11,7 +11,7 @@ import asyncio
 import structlog
 
 from domain.errors import KeyTaken
-from domain.system import SYSTEM_LOG, CreateAccount, IssueToken
+from domain.system import SYSTEM_LOG, CreateAccount, IssueToken, RevokeToken
 from eventstore.accounts import Account, Accounts, EmailTaken
 from server.credentials import fingerprint, hash_password, new_id
 from server.writing.submission import Submission
@@ -54,6 +54,18 @@ async def ensure_token(writers: Writers, account_id: str, secret: str, name: str
         return
     command = IssueToken(token=new_id(), account=account_id, sha256=digest, name=name)
     await _accepted_or_done(writers, account_id, command)
+
+
+async def revoke_tokens(writers: Writers, account_id: str, name: str) -> None:
+    """Let no token of an account open it any more that was issued under ``name``."""
+    tokens = (await writers.system()).state.tokens.values()
+    revoked = [
+        RevokeToken(token=token.id)
+        for token in tokens
+        if (token.account_id, token.name, token.revoked_at) == (account_id, name, None)
+    ]
+    if revoked:
+        await writers.submit(SYSTEM_LOG, Submission.of(account_id, *revoked))
 
 
 async def _accepted_or_done(

@@ -19,12 +19,13 @@ from server.dev import demo
 from server.dev.record import DevAdmin, DevRecord, read_record, write_record
 from server.dev.welcome import print_welcome
 from server.embedded.supervisor import EmbeddedServers
-from server.installation import ensure_admin, ensure_token
+from server.installation import ensure_admin, ensure_token, revoke_tokens
 from server.program import Program, serve
 from server.settings import Settings, read_settings
 from server.writing.errors import LogUnknown
 
 ADMIN_EMAIL = "admin@localhost"
+TOKEN_NAME = "dev"  # noqa: S105 - a name, not a token
 RULESETS_TIMEOUT_S = 30.0
 DRAIN_S = 0.5
 """SDKs of a development machine have no other server to go to."""
@@ -97,7 +98,8 @@ class _DevInstallation:
         account = await ensure_admin(program.writers, program.accounts, admin.email, admin.password)
         if is_lost:
             await program.accounts.set_password_hash(account.account_id, await _hashed(admin))
-        await ensure_token(program.writers, account.account_id, admin.token, "dev")
+            await revoke_tokens(program.writers, account.account_id, TOKEN_NAME)
+        await ensure_token(program.writers, account.account_id, admin.token, TOKEN_NAME)
         return account.account_id
 
     def _record(

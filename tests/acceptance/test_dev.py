@@ -184,6 +184,8 @@ async def test_the_record_is_private_and_is_written_anew_when_lost(
     file.unlink()
     await halyard.start()
     anew = await record(halyard, data_dir)
+    async with api({**known, "url": anew["url"]}) as http:
+        assert (await http.get(FLAG)).status_code == 401
     assert anew["keys"]["development"]["server"] != known["keys"]["development"]["server"]
     _, snapshot = await resume(anew, None)
     assert snapshot["type"] == "snapshot"
