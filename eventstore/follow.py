@@ -53,7 +53,8 @@ class Follower:
         """Somebody says that a log has reached ``seq``."""
         epoch, known = self._told.get(log_id, (None, 0))
         if seq > known:
-            self._tell(log_id, epoch, seq)
+            self._told[log_id] = (epoch, seq)
+            self._wake(log_id, None, seq)
 
     async def run(self) -> None:
         """Poll until cancelled. A database that is away is noted in ``trouble`` and asked again."""
@@ -94,5 +95,9 @@ class Follower:
 
     def _tell(self, log_id: str, epoch: int | None, seq: int) -> None:
         self._told[log_id] = (epoch, seq)
-        self._pending[log_id] = (epoch, seq)
+        self._wake(log_id, epoch, seq)
+
+    def _wake(self, log_id: str, polled_epoch: int | None, seq: int) -> None:
+        untaken, _ = self._pending.get(log_id, (None, 0))
+        self._pending[log_id] = (untaken if polled_epoch is None else polled_epoch, seq)
         self._has_pending.set()
