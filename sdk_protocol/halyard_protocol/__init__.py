@@ -9,6 +9,7 @@ Rooms:
     codec                 JSON bytes to types and back, with the wire's tolerance
     context               who or what is asking
     evaluation            the decision: ``(ruleset, flag, context, now) -> detail``
+    evaluator             the same for one ruleset, as everybody asks for it
     matching              whether a condition holds, and who is in a segment
     operators             what each operator means; instants, semver, addresses, patterns serve it
     bucketing             which share of a rollout a context falls into
