@@ -17,6 +17,7 @@ Rooms:
                           condition_validation, rollout_validation and segment_validation, and
                           answers with problems
     strict, limits        fields that a type does not have; every bound by name
+    openfeature           OpenFeature's words for answers and contexts
     schema                all of it as JSON Schema
     messages, close_codes the words of the stream
     session               both halves of a stream's conversation, without I/O
