@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
 WORKERS ?= 2
 
-.PHONY: help install run test check format lock bench schema clean
+.PHONY: help install run test check format lock bench bench-evaluate schema clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -e 's/:.*##/\t/' | expand -t 18
@@ -38,13 +40,22 @@ format: $(STAMP) ## format the code and apply safe lint fixes
 	@$(BIN)/ruff format .
 
 lock: $(STAMP) ## resolve the locked requirements anew
-	@for name in server dev; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$name.in -o requirements/$$name.txt; done
+	@for name in server dev peers; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$name.in -o requirements/$$name.txt; done
 
 bench: $(STAMP) ## measure, each figure beside its floor
 	@$(BIN)/python -m benchmarks
+
+bench-evaluate: $(PEERS_STAMP) ## measure evaluation beside other engines
+	@$(PEERS)/bin/python -m benchmarks.evaluate
+
+$(PEERS_STAMP): requirements/peers.txt sdk_protocol/pyproject.toml sdk_python/pyproject.toml
+	@sh requirements/make-venv $(PYTHON) $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peers.txt
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk_protocol -e sdk_python
+	@touch $@
 
 schema: $(STAMP) ## regenerate sdk_protocol/schema from the types
 	@$(BIN)/python -m halyard_protocol.schema sdk_protocol/schema
 
 clean: ## remove the virtual environment and caches (keeps ./.halyard)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

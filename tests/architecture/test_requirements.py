@@ -33,7 +33,7 @@ def wanted(source: Path) -> set[str]:
 
 
 def test_there_are_locks() -> None:
-    assert [lock.name for lock in LOCKS] == ["dev.txt", "server.txt"]
+    assert [lock.name for lock in LOCKS] == ["dev.txt", "peers.txt", "server.txt"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -57,6 +57,19 @@ def test_a_lock_has_all_that_was_asked_for(lock: Path) -> None:
 def test_development_runs_on_what_the_server_is_shipped_with() -> None:
     server, dev = pins(FOLDER / "server.txt"), pins(FOLDER / "dev.txt")
     assert {name: dev.get(name) for name in server} == server
+
+
+def test_the_sdk_is_measured_on_what_the_server_is_shipped_with() -> None:
+    server, peers = pins(FOLDER / "server.txt"), pins(FOLDER / "peers.txt")
+    both = server.keys() & peers.keys()
+    assert {"google-re2", "msgspec", "websockets"} <= both
+    assert {name: peers[name] for name in both} == {name: server[name] for name in both}
+
+
+def test_no_peer_is_among_the_requirements_of_development() -> None:
+    peers = wanted(FOLDER / "peers.in") - wanted(FOLDER / "server.in") - {"hatchling"}
+    assert len(peers) == 5
+    assert not peers & pins(FOLDER / "dev.txt").keys()
 
 
 def test_what_is_declared_is_what_is_locked() -> None:

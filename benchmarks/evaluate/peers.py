@@ -1,0 +1,154 @@
+"""Microseconds for one evaluation with its full detail: Halyard, its floor, and its peers.
+
+All are asked for the same flag by the same contexts. They take turns, round by round, and what is
+shown is the median of the rounds, with the quickest round beside it: the machine's noise is in the
+difference. Before, every engine has to give the expected answers.
+
+Does not measure several threads, nor a first evaluation, nor the making of contexts, except for
+"from dicts", where Halyard reads the attributes each time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from benchmarks.evaluate.question import CASES, Case
+
+FLOOR, HALYARD = "handwritten", "halyard"
+PEERS = ("launchdarkly", "growthbook", "unleash", "flagsmith", "flagd")
+FIRST = "launchdarkly"
+TITLES = {
+    FLOOR: "hand-written (floor)",
+    HALYARD: "Halyard",
+    "halyard_dicts": "Halyard, from dicts",
+}
+ROUNDS = 15
+ROUND_S = 0.05
+"""How long one engine's turn with one case takes."""
+
+GOAL_US: dict[Case, float] = {"plain": 0.8, "semver+bucket": 1.5}
+GOAL_FIRST, GOAL_QUICKEST = 10, 4
+
+
+@dataclass
+class Contestant:
+    """An engine's process, and its times so far in us for one evaluation."""
+
+    module: str
+    process: subprocess.Popen[bytes]
+    title: str = ""
+    passes: dict[Case, int] = field(default_factory=dict)
+    times: dict[Case, list[float]] = field(default_factory=dict)
+
+    def tell(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Have something done, and wait for it."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(msgspec.json.encode(wish) + b"\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.module} has ended; what it said stands above")
+        answer: dict[str, Any] = msgspec.json.decode(line)
+        return answer
+
+    def introduce(self) -> None:
+        """Learn who it is; raises SystemExit where it does not answer as it must."""
+        answer = self.tell({"verify": True})
+        if answer["disagreement"] is not None:
+            raise SystemExit(f"{self.module} answers {answer['disagreement']}")
+        self.title = TITLES.get(self.module) or f"{answer['name']} {answer['version']}"
+
+    def warm(self, case: Case) -> None:
+        """Evaluate for a while, and find out how many passes make a turn."""
+        self.time(case, passes=2)
+        each_us = self.time(case, passes=2)
+        evaluations = self.tell({"case": case, "passes": 1})["evaluations"]
+        self.passes[case] = max(1, round(ROUND_S * 1e6 / each_us / evaluations))
+        self.time(case, self.passes[case])
+        self.times[case] = []
+
+    def time(self, case: Case, passes: int) -> float:
+        """Us for one evaluation."""
+        answer = self.tell({"case": case, "passes": passes})
+        each_us: float = answer["seconds"] / answer["evaluations"] * 1e6
+        return each_us
+
+    def take_turn(self, case: Case) -> None:
+        self.times[case].append(self.time(case, self.passes[case]))
+
+    def median(self, case: Case) -> float:
+        return median(self.times[case])
+
+
+@contextmanager
+def contestant(module: str) -> Iterator[Contestant]:
+    """An engine in a process of its own, for as long as the block."""
+    command = [sys.executable, "-m", "benchmarks.evaluate.worker", module]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+        yield Contestant(module, process)
+
+
+def race(contestants: list[Contestant], rounds: int) -> None:
+    """Every case, round by round; another engine begins each round."""
+    for case in CASES:
+        for each in contestants:
+            each.warm(case)
+        for number in range(rounds):
+            begin = number % len(contestants)
+            for each in contestants[begin:] + contestants[:begin]:
+                each.take_turn(case)
+
+
+def report(contestants: list[Contestant], rounds: int) -> None:
+    """The times, then how they compare."""
+    print(f"us for one evaluation with detail: median of {rounds} rounds (quickest round)")
+    _row("", CASES)
+    for each in contestants:
+        _row(each.title, [f"{each.median(c):.2f} ({min(each.times[c]):.2f})" for c in CASES])
+    _row("goal for Halyard", [f"<= {GOAL_US[c]}" if c in GOAL_US else "" for c in CASES])
+    by_module = {each.module: each for each in contestants}
+    halyard, first, floor = by_module[HALYARD], by_module[FIRST], by_module[FLOOR]
+    peers = [by_module[module] for module in PEERS]
+    quickest = {c: min(peers, key=lambda each: each.median(c)) for c in CASES}
+    print("\nratios of the medians")
+    _row(
+        f"{first.title} / Halyard, goal >= {GOAL_FIRST}",
+        [f"{first.median(c) / halyard.median(c):.1f}" for c in CASES],
+    )
+    _row(
+        f"quickest peer / Halyard, goal >= {GOAL_QUICKEST}",
+        [f"{quickest[c].median(c) / halyard.median(c):.1f}" for c in CASES],
+    )
+    _row("which is", [quickest[c].title for c in CASES])
+    _row("Halyard / floor", [f"{halyard.median(c) / floor.median(c):.1f}" for c in CASES])
+
+
+def _row(title: str, cells: Sequence[str]) -> None:
+    print(f"{title:48}" + "".join(f"{cell:>18}" for cell in cells))
+
+
+def main(rounds: int = ROUNDS) -> None:
+    """Start all, verify, race, report."""
+    with ExitStack() as stack:
+        contestants = [
+            stack.enter_context(contestant(module))
+            for module in (FLOOR, HALYARD, "halyard_dicts", *PEERS)
+        ]
+        for each in contestants:
+            each.introduce()
+        race(contestants, rounds)
+        report(contestants, rounds)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
