@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 _PREFIX = re.compile(r"0|[1-9][0-9]{0,2}")
 _MAPPED_BITS = 96
+_MAX_ADDRESS_LENGTH = len("0000:0000:0000:0000:0000:ffff:255.255.255.255")
+_MAX_RANGE_LENGTH = _MAX_ADDRESS_LENGTH + len("/128")
 
 
 class Range(NamedTuple):
@@ -24,9 +26,13 @@ class Range(NamedTuple):
     start: int
 
 
-@lru_cache(maxsize=4096)
 def read_range(text: str) -> Range | None:
     """Read ``10.0.0.0/8`` or ``2001:db8::/32``; None where the text is not a range."""
+    return _read_range(text) if len(text) <= _MAX_RANGE_LENGTH else None
+
+
+@lru_cache(maxsize=4096)
+def _read_range(text: str) -> Range | None:
     address_text, slash, prefix_text = text.partition("/")
     address = _read_address(address_text)
     if address is None or (slash and not _PREFIX.fullmatch(prefix_text)):
@@ -55,6 +61,8 @@ def is_in_range(address_text: str, within: Range) -> bool:
 
 
 def _read_address(text: str) -> IPv4Address | IPv6Address | None:
+    if len(text) > _MAX_ADDRESS_LENGTH:  # the library would split all of it to find that out
+        return None
     if "%" in text:  # a zone of one machine says nothing elsewhere
         return None
     try:

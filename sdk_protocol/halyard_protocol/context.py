@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from halyard_protocol.limits import MAX_ATTRIBUTE_LENGTH
+
 Attributes: TypeAlias = Mapping[str, Any]
 """The attributes of one kind, by name; ``kind`` itself is not among them."""
 
@@ -108,7 +110,13 @@ def resolve(attributes: Attributes, name: str) -> Any:
     return found
 
 
-@lru_cache(maxsize=4096)
 def path_steps(path: str) -> tuple[str, ...]:
     """Split ``/plan/tier`` into its member names; ``~1`` stands for ``/`` and ``~0`` for ``~``."""
+    return _known_steps(path) if len(path) <= MAX_ATTRIBUTE_LENGTH else _steps(path)
+
+
+def _steps(path: str) -> tuple[str, ...]:
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:])
+
+
+_known_steps = lru_cache(maxsize=4096)(_steps)

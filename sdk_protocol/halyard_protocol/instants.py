@@ -21,6 +21,9 @@ _MINUTE_MS = 60 * _SECOND_MS
 _HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
 _MONTHS = 12
+_KEPT_LENGTH = 64
+"""Texts and names up to this long are remembered once read: longer ones come from nobody who means
+well, and thousands of them would fill the memory."""
 
 _RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
@@ -53,13 +56,12 @@ def read_instant(source: object) -> int | float | None:
     A date alone is its midnight in UTC. There is no second 60, and no year 0000.
     """
     if isinstance(source, str):
-        return _read_text(source)
+        return _known_text(source) if len(source) <= _KEPT_LENGTH else _read_text(source)
     if isinstance(source, int):
         return None if isinstance(source, bool) else source
     return source if isinstance(source, float) and math.isfinite(source) else None
 
 
-@lru_cache(maxsize=4096)
 def _read_text(text: str) -> int | None:
     match = _RFC_3339.fullmatch(text)
     if match is None:
@@ -72,6 +74,9 @@ def _read_text(text: str) -> int | None:
     except ValueError:
         return None
     return instant_ms(whole) + _fraction_ms(fraction)
+
+
+_known_text = lru_cache(maxsize=4096)(_read_text)
 
 
 def _offset(sign: str | None, hours: str | None, minutes: str | None) -> tzinfo:
@@ -87,12 +92,15 @@ def _fraction_ms(digits: str | None) -> int:
     return int((digits or "")[:3].ljust(3, "0"))
 
 
-@lru_cache(maxsize=4096)
 def read_duration(text: str) -> Duration | None:
     """Read ``P7D``, ``P1Y6M``, ``P2W`` or ``PT1H30M``; None where the text is not a duration.
 
     Only seconds may have a fraction, written with a point.
     """
+    return _known_duration(text) if len(text) <= _KEPT_LENGTH else _read_duration(text)
+
+
+def _read_duration(text: str) -> Duration | None:
     match = _DURATION.fullmatch(text)
     if match is None:
         return None
@@ -106,6 +114,9 @@ def read_duration(text: str) -> Duration | None:
         + _fraction_ms(fraction)
     )
     return Duration(years * _MONTHS + months, ms)
+
+
+_known_duration = lru_cache(maxsize=4096)(_read_duration)
 
 
 def before_now(duration: Duration, now_ms: int) -> int:
@@ -132,9 +143,13 @@ def _moment(now_ms: int, zone: tzinfo) -> datetime | None:
         return None
 
 
-@lru_cache(maxsize=1024)
 def read_zone(name: str) -> tzinfo | None:
     """The IANA time zone of that name; None where this machine has none."""
+    return _known_zone(name) if len(name) <= _KEPT_LENGTH else None
+
+
+@lru_cache(maxsize=1024)
+def _known_zone(name: str) -> tzinfo | None:
     if name == "UTC":
         return UTC
     try:

@@ -1,7 +1,8 @@
 """Every bound of the vocabulary, by name: what commands refuse, and how deep evaluation goes.
 
-A bound that is refused at the command is never met by an SDK; the two depths of evaluation hold
-all the same, so that a ruleset from elsewhere cannot exhaust the stack.
+A bound that is refused at the command is never met by an SDK; the two depths of evaluation, and
+what patterns may cost, hold all the same, so that a ruleset from elsewhere can neither exhaust the
+stack nor keep an evaluation busy for seconds.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ MAX_VALUES: Final = 1_000
 
 MAX_VALUE_LENGTH: Final = 1_000
 """Characters of one value of a leaf."""
+
+MAX_SEARCHED_LENGTH: Final = 2_048
+"""Characters of a text that patterns are looked for in; they occur in no longer one."""
 
 MAX_BUCKETS: Final = 100
 MAX_SEGMENT_KEYS: Final = 10_000

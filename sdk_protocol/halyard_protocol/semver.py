@@ -23,11 +23,14 @@ _VERSION = re.compile(
 _MAX_LENGTH = 256
 
 
-@lru_cache(maxsize=4096)
 def precedence(version: str) -> Precedence | None:
     """The place of a version in the order of versions; None where the text is not one."""
-    if len(version) > _MAX_LENGTH:
-        return None
+    # Asked before the cache, which would otherwise keep whatever strangers send, however long.
+    return _precedence(version) if len(version) <= _MAX_LENGTH else None
+
+
+@lru_cache(maxsize=4096)
+def _precedence(version: str) -> Precedence | None:
     match = _VERSION.fullmatch(version)
     if match is None:
         return None
