@@ -1,7 +1,7 @@
 """The gateway: holds the WebSockets of SDKs and keeps each in step with its environment.
 
-For: ``/stream/v1`` on the port of the HTTP API. It must never read the log, decide, evaluate for
-server keys, or ask a database anything when a client connects.
+For: ``/stream/v1`` on the port of the HTTP API, and what HTTP answers to SDK keys. It must never
+read the log, decide, or ask a database anything when a client connects.
 
 Rooms:
     gateway       what a process composes: protocol factory, life cycle, status
@@ -10,6 +10,9 @@ Rooms:
     framing       frames of a server, whose bytes serve every connection
     keys          SDK keys as clients present them
     environment   one environment in use: its feed, its connections, what follows from news
+    caller        the key of an HTTP request, while it is being judged
+    serving       one environment as an HTTP request with a live key sees it
+    feed_evaluator, snapshot_body  what one feed answers, and its snapshot as an HTTP body
     rounds        broadcasts over the connections of one environment, in slices
     hub           the environments in use; loading, repairing, dropping them
     watch         when one of them is to be compared, probed or dropped

@@ -5,7 +5,8 @@ was found; ``need`` says what is to be read next.
 
 A connection is first a visitor, whose key has not been found yet, then a member of
 ``connections``. A key that is not in the feed is looked for in Redis before it is refused, and it
-is refused for good (4401) only where the feed is known to be current.
+is refused for good (4401) only where the feed is known to be current. The keys of HTTP requests
+are visitors too, and judged alike (:mod:`streaming.serving`).
 
 Invariants:
     - while a read is under way, published messages wait in ``inbox``, so that a delta which does
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from halyard_protocol.close_codes import CloseCode
 from halyard_protocol.session.feed import (
@@ -36,14 +37,20 @@ from halyard_protocol.session.feed import (
 )
 from halyard_protocol.session.server import LOOK, State
 
+from streaming.caller import Caller
+from streaming.feed_evaluator import FeedEvaluator
 from streaming.framing import text_frame
 from streaming.rounds import Rounds
+from streaming.snapshot_body import SnapshotBody
 
 if TYPE_CHECKING:
     from streaming.admission import Admission
     from streaming.connection import Connection
     from streaming.counters import Counters
+    from streaming.serving import ServedEnvironment
     from streaming.settings import StreamSettings
+
+    Visitor: TypeAlias = Connection | Caller
 
 REFUSED = "the key is wrong or was revoked"
 UNCERTAIN = "keys cannot be checked at present"
@@ -76,14 +83,20 @@ class Environment:
         "_rounds",
         "_served",
         "_visitors",
+        "asked",
+        "body",
+        "callers",
         "connections",
         "counters",
         "doubted",
+        "evaluator",
         "feed",
         "id",
         "inbox",
+        "listeners",
         "need",
         "reading",
+        "streamed",
         "subscribed",
         "suspected",
     )
@@ -109,24 +122,41 @@ class Environment:
         self.suspected = False
         """Redis was seen to be ahead once; the second time, something was missed."""
         self.inbox: deque[Delta] = deque()
+        self.evaluator = FeedEvaluator(self.feed)
+        self.body = SnapshotBody(self.feed)
+        self.callers: dict[str, ServedEnvironment] = {}
+        """By the key as it is presented over HTTP, where that is live."""
+        self.listeners: dict[object, Callable[[], None]] = {}
+        """Called after each change of documents or of the wire epoch."""
+        self.asked = False
+        """Something was asked over HTTP since :meth:`take_asked`."""
+        self.streamed = False
+        """There was ever a connection."""
         self._admission = admission
         self._read = read
         self._rounds = Rounds(self)
         self._held: set[Connection] = set()
         """Members whose client is ahead of the feed."""
-        self._visitors: dict[Connection, None] = {}
-        """Connections whose key was not found, by the next read."""
+        self._visitors: dict[Visitor, None] = {}
+        """Those whose key was not found, by the next read."""
         self._lookers: dict[Connection, None] = {}
         """Members whose hello is to be answered after the next read."""
-        self.doubted: list[Connection] = []
-        """Connections whose key Redis lacks; whether Redis is behind is being found out."""
-        self._served: list[Connection] = []
+        self.doubted: list[Visitor] = []
+        """Those whose key Redis lacks; whether Redis is behind is being found out."""
+        self._served: list[Visitor] = []
         """Those whom the read under way will answer."""
 
     @property
     def in_use(self) -> bool:
-        """Whether any connection stands or waits here."""
-        return bool(self.connections or self._visitors or self._served or self.doubted)
+        """Whether anybody stands, listens or waits here."""
+        return bool(
+            self.connections or self.listeners or self._visitors or self._served or self.doubted
+        )
+
+    def take_asked(self) -> bool:
+        """Whether anything was asked over HTTP since this was called last."""
+        asked, self.asked = self.asked, False
+        return asked
 
     @property
     def uneasy(self) -> bool:
@@ -140,12 +170,13 @@ class Environment:
 
     # --- connections
 
-    def visit(self, connection: Connection) -> None:
-        """A connection has come with a key."""
-        if self.feed.key(connection.document_key) is not None:
-            self._join(connection)
+    def visit(self, visitor: Visitor) -> None:
+        """A connection, or a request over HTTP, has come with a key."""
+        self.streamed = self.streamed or not isinstance(visitor, Caller)
+        if self.feed.key(visitor.document_key) is not None:
+            self._join(visitor)
         else:
-            self._visitors[connection] = None
+            self._visitors[visitor] = None
             self.want(Need.NEWER if self.feed.installed else Need.WHOLE)
 
     def leave(self, connection: Connection) -> None:
@@ -202,10 +233,13 @@ class Environment:
         if session.state is not State.HELD:
             self._held.discard(connection)
 
-    def _join(self, connection: Connection) -> None:
-        self.connections[connection] = None
-        connection.environment = self
-        self.answer(connection)
+    def _join(self, visitor: Visitor) -> None:
+        if isinstance(visitor, Caller):
+            visitor.admit(self)
+            return
+        self.connections[visitor] = None
+        visitor.environment = self
+        self.answer(visitor)
 
     # --- what was heard
 
@@ -249,10 +283,12 @@ class Environment:
                 if self.feed.keys_changed_since(since):
                     self._expel()
                 self._rounds.merged(since)
+                self._notify()
             case Renewed():
                 self.feed.stale = self.suspected = False
                 self._expel()
                 self._rounds.renewed()
+                self._notify()
             case Repeat():
                 self.counters.repeats += 1
             case Gap():
@@ -267,6 +303,11 @@ class Environment:
         for connection in tuple(self.connections):
             if self.feed.key(connection.document_key) is None:
                 connection.close(CloseCode.KEY_REFUSED, REFUSED)
+        self.callers = {key: served for key, served in self.callers.items() if served.live}
+
+    def _notify(self) -> None:
+        for listener in tuple(self.listeners.values()):
+            listener()
 
     # --- what was read
 
@@ -320,11 +361,11 @@ class Environment:
 
     def unknown(self, *, current: bool) -> None:
         """There is no such environment. ``current``: and none is missing."""
-        for connection in (*self._served, *self._visitors):
+        for visitor in (*self._served, *self._visitors):
             if current:
-                connection.close(CloseCode.KEY_REFUSED, REFUSED)
+                visitor.close(CloseCode.KEY_REFUSED, REFUSED)
             else:
-                connection.close(CloseCode.INTERNAL, UNCERTAIN)
+                visitor.close(CloseCode.INTERNAL, UNCERTAIN)
         self._served.clear()
 
     def catch_up_with_inbox(self) -> None:
@@ -340,33 +381,33 @@ class Environment:
 
     def _settle(self) -> None:
         served, self._served = self._served, []
-        for connection in served:
-            if not connection.is_open:
+        for visitor in served:
+            if not visitor.is_open:
                 continue
-            if connection.environment is self:
-                self.answer(connection, looked=True)
-            elif self.feed.key(connection.document_key) is not None:
-                self._join(connection)
+            if not isinstance(visitor, Caller) and visitor.environment is self:
+                self.answer(visitor, looked=True)
+            elif self.feed.key(visitor.document_key) is not None:
+                self._join(visitor)
             elif self.feed.installed and not self.feed.stale:
-                self.doubted.append(connection)
+                self.doubted.append(visitor)
             else:
-                connection.close(CloseCode.INTERNAL, UNCERTAIN)
+                visitor.close(CloseCode.INTERNAL, UNCERTAIN)
 
     # --- keys that Redis does not know
 
-    def take_doubted(self) -> list[Connection]:
+    def take_doubted(self) -> list[Visitor]:
         """Those whose keys Redis lacked, to be handed to :meth:`judge`."""
         doubted, self.doubted = self.doubted, []
         return doubted
 
-    def judge(self, doubted: list[Connection], *, current: bool) -> None:
+    def judge(self, doubted: list[Visitor], *, current: bool) -> None:
         """Redis was read once more. ``current``: and it had all that was in the log before."""
-        for connection in doubted:
-            if not connection.is_open:
+        for visitor in doubted:
+            if not visitor.is_open:
                 continue
-            if self.feed.key(connection.document_key) is not None:
-                self._join(connection)
+            if self.feed.key(visitor.document_key) is not None:
+                self._join(visitor)
             elif current and not self.feed.stale:
-                connection.close(CloseCode.KEY_REFUSED, REFUSED)
+                visitor.close(CloseCode.KEY_REFUSED, REFUSED)
             else:
-                connection.close(CloseCode.INTERNAL, UNCERTAIN)
+                visitor.close(CloseCode.INTERNAL, UNCERTAIN)

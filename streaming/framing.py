@@ -23,3 +23,8 @@ def text_frame(parts: Sequence[bytes]) -> bytes:
     else:
         head = struct.pack("!BBQ", _TEXT, 127, length)
     return b"".join((head, *parts))
+
+
+def text_payload(frame: bytes) -> bytes:
+    """What :func:`text_frame` made a frame of."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]

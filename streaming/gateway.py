@@ -23,6 +23,7 @@ from streaming.counters import Counters
 from streaming.environment import REFUSED
 from streaming.hub import Hub
 from streaming.keys import read_key
+from streaming.serving import ServedEnvironment, Serving
 from streaming.settings import StreamSettings
 from streaming.wheel import Wheel
 
@@ -69,6 +70,7 @@ class Gateway:
         self.admission = Admission(self.settings.snapshot_budget_bytes, self.counters)
         self.wheel = Wheel()
         self.hub = Hub(redis, self.settings, self.counters, self.admission, is_current)
+        self._serving = Serving(self.hub)
 
     def protocol(
         self,
@@ -88,10 +90,27 @@ class Gateway:
         finally:
             self.wheel.stop()
 
+    async def serve_key(
+        self, presented: str, timeout_s: float, *, evaluating: bool = True
+    ) -> ServedEnvironment:
+        """The environment of a key that came with an HTTP request.
+
+        At once where it is loaded and the key is live in it. ``evaluating``: have its documents
+        read, so that its evaluator answers at once. Raises
+        :class:`~streaming.caller.KeyRefused`, and :class:`~streaming.caller.NotAvailable` where
+        the key cannot be judged within ``timeout_s``.
+        """
+        return await self._serving.serve(presented, timeout_s, evaluating=evaluating)
+
     def status(self) -> GatewayStatus:
-        """The present state, for people and load balancers."""
+        """The present state, for people and load balancers.
+
+        What is only asked for over HTTP counts once it is loaded: anybody may make up ids.
+        """
         environments = self.hub.environments.values()
-        unsynchronised = tuple(each.id for each in environments if not each.feed.installed)
+        unsynchronised = tuple(
+            each.id for each in environments if each.streamed and not each.feed.installed
+        )
         return GatewayStatus(
             ready=not self.draining and not unsynchronised,
             draining=self.draining,

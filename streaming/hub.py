@@ -36,6 +36,7 @@ from projections.rulesets import (
     encode_probe,
 )
 from streaming.admission import Admission
+from streaming.caller import Caller
 from streaming.connection import Connection
 from streaming.counters import Counters
 from streaming.environment import Environment, Need
@@ -80,12 +81,12 @@ class Hub:
             self._tasks.create_task(self._subscription.run())
             self._tasks.create_task(self._keep_watch())
 
-    def visit(self, connection: Connection, environment_id: str) -> None:
-        """A connection has come with a key of an environment."""
+    def visit(self, visitor: Connection | Caller, environment_id: str) -> None:
+        """A connection, or a request over HTTP, has come with a key of an environment."""
         environment = self.environments.get(environment_id)
         if environment is None:
             environment = self._open(environment_id)
-        environment.visit(connection)
+        environment.visit(visitor)
 
     def _open(self, environment_id: str) -> Environment:
         environment = Environment(
@@ -245,7 +246,7 @@ class Hub:
                 await self._look_after(environment, watch, now_s)
 
     async def _look_after(self, environment: Environment, watch: Watch, now_s: float) -> None:
-        if watch.unused(now_s, in_use=environment.in_use):
+        if watch.unused(now_s, in_use=environment.in_use, asked=environment.take_asked()):
             await self._drop(environment)
         elif not environment.feed.installed:
             self._give_up(environment, watch, now_s)

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 _KEY = re.compile(r"([a-z0-9]{12})-([sc])-[\x21-\x7e]{1,200}")
+_ENVIRONMENT_LENGTH = 12
 
 
 class SdkKey(msgspec.Struct, frozen=True):
@@ -19,6 +20,11 @@ class SdkKey(msgspec.Struct, frozen=True):
     kind: Literal["server", "client"]
     document_key: str
     """Where the ruleset has it: by the SHA-256 of a server key, by a client key itself."""
+
+
+def environment_of(presented: str) -> str:
+    """The id of the environment that a key belongs to, where it is a key."""
+    return presented[:_ENVIRONMENT_LENGTH]
 
 
 def read_key(presented: str) -> SdkKey | None:

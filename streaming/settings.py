@@ -26,6 +26,9 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Snapshots on their way to connections that have not yet taken them in."""
     linger_s: float = 60.0
     """How long an environment is kept after its last connection has left."""
+    asked_linger_s: float = 600.0
+    """How long it is kept after the last request over HTTP: SDKs that poll do so every minute or
+    less often, and each should find it loaded."""
     silence_s: float = 10.0
     """After this long without a word through pub/sub, the state is compared with Redis."""
     probe_s: float = 3.0

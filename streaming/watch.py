@@ -14,10 +14,10 @@ class Watch:
     __slots__ = (
         "_compared_s",
         "_heard_s",
+        "_kept_until_s",
         "_probe",
         "_probed_s",
         "_settings",
-        "_used_s",
         "opened_s",
     )
 
@@ -27,8 +27,8 @@ class Watch:
         self._heard_s = now_s
         """When anything was last heard through pub/sub."""
         self._compared_s = now_s
-        self._used_s = now_s
-        """When there was last a connection."""
+        self._kept_until_s = now_s + settings.linger_s
+        """It is not dropped before."""
         self._probe: str | None = None
         """To be sent with the next comparison."""
         self._probed_s = math.inf
@@ -61,8 +61,16 @@ class Watch:
         self._probed_s = math.inf
         return True
 
-    def unused(self, now_s: float, *, in_use: bool) -> bool:
-        """Whether nobody has been here for so long that it should be dropped."""
+    def unused(self, now_s: float, *, in_use: bool, asked: bool) -> bool:
+        """Whether nobody has been here for so long that it should be dropped.
+
+        ``in_use``: somebody is here. ``asked``: there was a request over HTTP since the last call.
+        """
         if in_use:
-            self._used_s = now_s
-        return now_s - self._used_s > self._settings.linger_s
+            self._keep(now_s + self._settings.linger_s)
+        if asked:
+            self._keep(now_s + self._settings.asked_linger_s)
+        return now_s > self._kept_until_s
+
+    def _keep(self, until_s: float) -> None:
+        self._kept_until_s = max(self._kept_until_s, until_s)

@@ -57,6 +57,14 @@ def test_a_probe_that_was_never_sent_means_nothing() -> None:
 
 def test_an_environment_lingers_after_its_last_use() -> None:
     watch = Watch(SETTINGS, 0)
-    assert not watch.unused(100, in_use=True)
-    assert not watch.unused(159, in_use=False)
-    assert watch.unused(161, in_use=False)
+    assert not watch.unused(100, in_use=True, asked=False)
+    assert not watch.unused(159, in_use=False, asked=False)
+    assert watch.unused(161, in_use=False, asked=False)
+
+
+def test_an_environment_lingers_longer_after_a_request_over_http() -> None:
+    watch = Watch(SETTINGS, 0)
+    assert not watch.unused(100, in_use=True, asked=True)
+    assert not watch.unused(110, in_use=True, asked=False)
+    assert not watch.unused(700, in_use=False, asked=False)
+    assert watch.unused(701, in_use=False, asked=False)
