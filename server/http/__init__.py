@@ -16,6 +16,7 @@ Rooms:
     queries, paging   query parameters, cursors
     concurrency       ETag, If-Match, Idempotency-Key, ``minSeq``, ``at``
     writes            the way of every write
+    ofrep             evaluation as OpenFeature's providers ask for it
     openapi           the table as OpenAPI 3.1
 
 Invariants:

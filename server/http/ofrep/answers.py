@@ -1,0 +1,189 @@
+"""From details to the bytes of answers, made once for each outcome of a flag.
+
+A flag without rollouts has a handful of outcomes, and an evaluator answers each with the same
+:class:`~halyard_protocol.evaluation.Detail` every time. So the bytes of an outcome are found by
+the identity of its detail, and a bulk answer is a join of bytes that exist already. Of a rollout
+all but the context's bucket is kept. Nothing here knows who asked.
+
+Flags that stay as they are keep their bytes when the ruleset changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import msgspec
+from halyard_protocol.codec import encode
+from halyard_protocol.context import Context
+from halyard_protocol.evaluation import Detail, Reason
+from halyard_protocol.evaluator import Evaluator
+from halyard_protocol.openfeature import error_code, flag_metadata, resolution_reason
+from halyard_protocol.ruleset import Flag, MalformedFlag, Ruleset
+
+KEPT_OUTCOMES = 64
+"""Of one flag: more than flags have, but for evaluators that make every detail anew."""
+
+NO_VARIANT = ""
+"""What is served is the caller's own default; providers exist that fail without a variant."""
+
+_END = b"}}"
+"""Of a flag's answer and of the metadata in it, which is the last member."""
+
+AnyFlag: TypeAlias = Flag | MalformedFlag
+
+
+class FlagAnswers:
+    """The bytes of one flag's outcomes.
+
+    Attributes:
+        flag: whose they are.
+        kept: those without a bucket, by the ``id()`` of the detail, which is kept alive beside
+            them so that no other can have this id.
+    """
+
+    __slots__ = ("_splits", "flag", "kept")
+
+    def __init__(self, flag: AnyFlag) -> None:
+        self.flag = flag
+        self.kept: dict[int, tuple[Detail, bytes]] = {}
+        self._splits: dict[tuple[Any, ...], bytes] = {}
+        """Answers up to the bucket, by what else of them can differ."""
+
+    def of(self, detail: Detail) -> bytes:
+        """The JSON object of one outcome: a success or a failure."""
+        reason = detail.reason
+        if reason.bucket is not None:
+            return self._split(detail, reason)
+        known = self.kept.get(id(detail))
+        if known is not None:
+            return known[1]
+        if len(self.kept) >= KEPT_OUTCOMES:
+            self.kept.clear()
+        answer = encode(
+            _success(self.flag, detail)
+            if reason.kind != "ERROR"
+            else _failure(self.flag.key, reason)
+        )
+        self.kept[id(detail)] = (detail, answer)
+        return answer
+
+    def _split(self, detail: Detail, reason: Reason) -> bytes:
+        outcome = (detail.variation, reason.kind, reason.rule_index, reason.in_experiment)
+        head = self._splits.get(outcome)
+        if head is None:
+            bucketless = msgspec.structs.replace(reason, bucket=None)
+            success = _success(self.flag, Detail(detail.value, detail.variation, bucketless))
+            success["reason"] = resolution_reason(reason)
+            head = encode(success).removesuffix(_END) + b',"bucket":'
+            self._splits[outcome] = head
+        return head + encode(reason.bucket) + _END
+
+
+def _success(flag: AnyFlag, detail: Detail) -> dict[str, Any]:
+    """A success; without ``value`` where the caller's default is served, as OFREP has it.
+
+    A JSON flag's null is left out as well: providers take it for an object, or for a fault.
+    """
+    served = {} if detail.value is None else {"value": _typed(flag, detail.value)}
+    return {
+        "key": flag.key,
+        **served,
+        "reason": resolution_reason(detail.reason),
+        "variant": detail.variation if detail.variation is not None else NO_VARIANT,
+        "metadata": flag_metadata(detail.reason, flag.version),
+    }
+
+
+def _failure(key: str, reason: Reason) -> dict[str, Any]:
+    return {"key": key, "errorCode": error_code(reason), "errorDetails": reason.message}
+
+
+def _typed(flag: AnyFlag, value: Any) -> Any:
+    """The value as its type is written: a number with a fraction, an integer without."""
+    kind = flag.type if isinstance(flag, Flag) else None
+    if kind == "number" and value.__class__ is int:
+        return float(value)
+    if kind == "integer" and value.__class__ is float and value.is_integer():
+        return int(value)
+    return value
+
+
+class Answers:
+    """What one key may ask of one ruleset, in the order of flag keys.
+
+    Args:
+        ruleset: answers are of its flags.
+        client_side: only of those that are marked so.
+        previous: the answers of an earlier ruleset, whose bytes are taken over where flags are
+            the same objects.
+    """
+
+    __slots__ = ("_by_key", "_listed", "ruleset")
+
+    def __init__(
+        self, ruleset: Ruleset, *, client_side: bool, previous: Answers | None = None
+    ) -> None:
+        self.ruleset = ruleset
+        known: dict[str, FlagAnswers] = {} if previous is None else previous._by_key
+        self._by_key: dict[str, FlagAnswers] = {
+            key: _kept(flag, known.get(key))
+            for key, flag in sorted(ruleset.flags.items())
+            if not client_side or (isinstance(flag, Flag) and flag.client_side)
+        }
+        self._listed = tuple(self._by_key.items())
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def one(self, evaluator: Evaluator, key: str, context: Context, now_ms: int) -> Detail | None:
+        """The outcome of one flag; None where this key may not ask for it."""
+        return evaluator.detail(key, context, None, now_ms) if key in self._by_key else None
+
+    def written(self, key: str, detail: Detail) -> bytes:
+        """The answer to :meth:`one`."""
+        return self._by_key[key].of(detail)
+
+    def some(
+        self, evaluator: Evaluator, context: Context, now_ms: int, start: int, stop: int
+    ) -> list[bytes]:
+        """The answers of the flags at these places, by one evaluator of :attr:`ruleset`."""
+        evaluate = evaluator.detail
+        written = []
+        for key, answers in self._listed[start:stop]:
+            detail = evaluate(key, context, None, now_ms)
+            known = answers.kept.get(id(detail))
+            written.append(answers.of(detail) if known is None else known[1])
+        return written
+
+
+def _kept(flag: AnyFlag, known: FlagAnswers | None) -> FlagAnswers:
+    return known if known is not None and known.flag is flag else FlagAnswers(flag)
+
+
+def bulk_body(written: Iterable[bytes], ending: bytes) -> bytes:
+    """The body of a bulk answer. ``ending`` is all of it that stands behind the flags."""
+    return b'{"flags":[' + b",".join(written) + b"]," + ending
+
+
+def bulk_ending(environment: str, stream_uri: str | None, inactivity_delay_s: int) -> bytes:
+    """What stands behind the flags: which set of flags it is, and where changes are told.
+
+    ``stream_uri`` begins with a slash: providers resolve it against the server that they ask. None
+    where no stream is to be opened at present.
+    """
+    rest: dict[str, Any] = {"metadata": {"flagSetId": environment}}
+    if stream_uri is not None:
+        stream = {
+            "type": "sse",
+            "endpoint": {"requestUri": stream_uri},
+            "inactivityDelaySec": inactivity_delay_s,
+        }
+        rest["eventStreams"] = [stream]
+    return encode(rest).removeprefix(b"{")
+
+
+def digest(body: bytes) -> bytes:
+    """The strong ETag of a body, in its quotes."""
+    return b'"%s"' % hashlib.blake2b(body, digest_size=16).hexdigest().encode()
