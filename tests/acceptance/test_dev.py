@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from halyard_sdk import AsyncClient
 from websockets.asyncio.client import connect
 
+from tests.support.dev import api, caught_up, record
 from tests.support.program import HalyardProcess
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
@@ -35,21 +35,6 @@ async def halyard(tmp_path: Path, data_dir: Path) -> AsyncIterator[HalyardProces
     process = HalyardProcess("dev", "--data-dir", str(data_dir), log=tmp_path / "dev.log")
     async with process:
         yield process
-
-
-async def record(process: HalyardProcess, data_dir: Path) -> Any:
-    """`dev.json`, once the welcome was printed."""
-    async with asyncio.timeout(30):
-        while "Ctrl-C stops it" not in process.output():
-            await asyncio.sleep(0.02)
-    return json.loads((data_dir / "dev.json").read_text())
-
-
-def api(known: Any) -> httpx.AsyncClient:
-    token = known["admin"]["token"]
-    return httpx.AsyncClient(
-        base_url=known["url"], headers={"Authorization": f"Bearer {token}"}, timeout=30
-    )
 
 
 async def resume(known: Any, resume: dict[str, Any] | None) -> tuple[Any, Any]:
@@ -134,16 +119,6 @@ async def test_everything_is_kept_over_a_restart_and_an_sdk_resumes(
     welcome, changes = await resume(known, position)
     assert (welcome["intent"], changes["type"]) == ("changes", "changes")
     assert [flag["key"] for flag in changes["put"]["flags"]] == ["new-checkout"]
-
-
-async def caught_up(http: httpx.AsyncClient) -> None:
-    """Wait until the projections have reached the log's end."""
-    async with asyncio.timeout(10):
-        while True:
-            standing = (await http.get("/api/v1/projects/demo/projections")).json()
-            if all(each["behind"] == 0 for each in standing["items"]):
-                return
-            await asyncio.sleep(0.02)
 
 
 async def test_a_kill_leaves_nothing_that_the_next_start_cannot_recover(
