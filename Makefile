@@ -58,4 +58,4 @@ schema: $(STAMP) ## regenerate sdk_protocol/schema from the types
 	@$(BIN)/python -m halyard_protocol.schema sdk_protocol/schema
 
 clean: ## remove the virtual environment and caches (keeps ./.halyard)
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/acceptance/ofrep/node_modules

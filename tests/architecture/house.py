@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-GENERATED = {"__pycache__", "build", "dist", "results"}
+GENERATED = {"__pycache__", "build", "dist", "node_modules", "results"}
 
 PACKAGES = {
     "halyard_protocol": ROOT / "sdk_protocol" / "halyard_protocol",
