@@ -10,6 +10,10 @@ Rooms:
     context               who or what is asking
     evaluation            the decision: ``(ruleset, flag, context, now) -> detail``
     evaluator             the same for one ruleset, as everybody asks for it
+    explanation           the same with a trace, which says why; recording makes the trace as the
+                          evaluation tells it what it does, traces are its types, showing makes
+                          what strangers wrote fit for it
+    next_instant          how long an answer stays true, and which flags time never touches
     matching              whether a condition holds, and who is in a segment
     operators             what each operator means; instants, semver, addresses, patterns serve it
     bucketing             which share of a rollout a context falls into

@@ -5,6 +5,8 @@ quicker must give the same answers. It is pure and total: it reads no clock, log
 always answers, with the caller's default where there is nothing better. What is malformed in one
 flag never shows in another, except that a prerequisite without a variation is not met.
 
+Where the inquiry has a recorder, it is told of each step; it is the same walk with and without.
+
 The order: unknown, disabled, expired, prerequisites, targets, rules, fallthrough.
 """
 
@@ -19,7 +21,7 @@ from halyard_protocol.bucketing import bucket, bucketing_value, choose, shares
 from halyard_protocol.context import Context
 from halyard_protocol.instants import instant_ms
 from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH
-from halyard_protocol.matching import Inquiry, is_listed, matches
+from halyard_protocol.matching import Hashed, Inquiry, listing, matches
 from halyard_protocol.ruleset import (
     Flag,
     MalformedFlag,
@@ -40,11 +42,16 @@ ReasonKind: TypeAlias = Literal[
     "FALLTHROUGH",
 ]
 
+PrerequisiteOutcome: TypeAlias = Literal[
+    "met", "otherVariation", "unknown", "malformed", "disabled", "expired", "cycle"
+]
+"""What became of a prerequisite; all but ``met`` fail the flag that has it."""
+
 FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
 MALFORMED_FLAG = "MALFORMED_FLAG"
 
 
-class Reason(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Reason(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Why a context got what it got."""
 
     kind: ReasonKind
@@ -95,26 +102,32 @@ def evaluate(
     ruleset: Ruleset, flag_key: str, context: Context, default: Any, now_ms: int
 ) -> Detail:
     """Decide one flag for one context at one instant (``now_ms``, since the epoch)."""
-    flag = ruleset.flags.get(flag_key)
+    return answer(Inquiry(ruleset, context, now_ms), flag_key, default)
+
+
+def answer(inquiry: Inquiry, flag_key: str, default: Any) -> Detail:
+    """Decide one flag for a new inquiry."""
+    flag = inquiry.ruleset.flags.get(flag_key)
     if flag is None:
-        return _error(default, FLAG_NOT_FOUND, f"the environment has no flag '{flag_key}'")
+        message = f"the environment has no flag '{flag_key}'"
+        return Detail(default, None, _error(FLAG_NOT_FOUND, message))
     try:
-        variation, reason = _Evaluation(Inquiry(ruleset, context, now_ms)).decide(flag)
+        variation, reason = _Evaluation(inquiry).decide(flag)
     except _Malformed as malformed:
-        return _error(default, MALFORMED_FLAG, str(malformed))
+        return Detail(default, None, _error(MALFORMED_FLAG, str(malformed)))
     if variation is None:
         return Detail(default, None, reason)
     return Detail(variation.value, variation.key, reason)
 
 
-def _error(default: Any, code: str, message: str) -> Detail:
-    return Detail(default, None, Reason("ERROR", error_code=code, message=message))
+def _error(code: str, message: str) -> Reason:
+    return Reason("ERROR", error_code=code, message=message)
 
 
 class _Evaluation:
     """Decides flags for one inquiry; each prerequisite once, however often it is named."""
 
-    __slots__ = ("inquiry", "underway", "yielded")
+    __slots__ = ("inquiry", "malformed", "underway", "yielded")
 
     def __init__(self, inquiry: Inquiry) -> None:
         self.inquiry = inquiry
@@ -122,6 +135,8 @@ class _Evaluation:
         """The flags being decided: the one asked for, then prerequisites."""
         self.yielded: dict[str, str | None] = {}
         """The variations of the prerequisites so far."""
+        self.malformed: set[str] = set()
+        """Those of them that could not be decided, and yield nothing."""
 
     def decide(self, flag: Flag | MalformedFlag) -> tuple[Variation | None, Reason]:
         """Go through the order of evaluation. Raises :class:`_Malformed`."""
@@ -131,8 +146,19 @@ class _Evaluation:
             raise _Cycle(f"flag '{flag.key}' is among its own prerequisites")
         if len(self.underway) > MAX_PREREQUISITE_DEPTH:
             raise _Cycle(f"prerequisites nest deeper than {MAX_PREREQUISITE_DEPTH}")
-        decision = self._decide(flag)
-        return _variation(flag, decision.variation), decision.reason
+        recorder = self.inquiry.recorder
+        if recorder is not None:
+            recorder.enter(flag)
+        try:
+            decision = self._decide(flag)
+            variation = _variation(flag, decision.variation)
+        except _Malformed as malformed:
+            if recorder is not None:
+                recorder.decided(flag, None, _error(MALFORMED_FLAG, str(malformed)))
+            raise
+        if recorder is not None:
+            recorder.decided(flag, decision.variation, decision.reason)
+        return variation, decision.reason
 
     def _decide(self, flag: Flag) -> _Decision:
         if not flag.enabled:
@@ -148,21 +174,35 @@ class _Evaluation:
         return expires_at is not None and instant_ms(expires_at) <= self.inquiry.now_ms
 
     def _unmet_prerequisite(self, flag: Flag) -> str | None:
+        recorder, unmet = self.inquiry.recorder, None
         self.underway.append(flag.key)
         for prerequisite in flag.prerequisites:
-            if not self._is_met(prerequisite):
-                self.underway.pop()
-                return prerequisite.flag
+            if recorder is not None:
+                recorder.enter(prerequisite)
+            outcome = self._outcome(prerequisite)
+            if recorder is not None:
+                recorder.required(prerequisite, outcome, self.yielded.get(prerequisite.flag))
+            if outcome != "met":
+                unmet = prerequisite.flag
+                break
         self.underway.pop()
-        return None
+        return unmet
 
-    def _is_met(self, prerequisite: Prerequisite) -> bool:
+    def _outcome(self, prerequisite: Prerequisite) -> PrerequisiteOutcome:
         flag = self.inquiry.ruleset.flags.get(prerequisite.flag)
-        if not isinstance(flag, Flag) or not flag.enabled or self._is_past(flag.expires_at):
-            return False
+        if flag is None:
+            return "unknown"
+        if isinstance(flag, MalformedFlag):
+            return "malformed"
+        if not flag.enabled:
+            return "disabled"
+        if self._is_past(flag.expires_at):
+            return "expired"
         if flag.key not in self.yielded:
             self.yielded[flag.key] = self._yield_of(flag)
-        return self.yielded[flag.key] in prerequisite.variations
+        if flag.key in self.malformed:
+            return "malformed"
+        return "met" if self.yielded[flag.key] in prerequisite.variations else "otherVariation"
 
     def _yield_of(self, flag: Flag) -> str | None:
         try:
@@ -170,18 +210,30 @@ class _Evaluation:
         except _Cycle:
             raise
         except _Malformed:
+            self.malformed.add(flag.key)
             return None
         return None if variation is None else variation.key
 
     def _targeted(self, flag: Flag) -> _Decision | None:
-        for target in flag.targets:
-            if not self._is_past(target.expires_at) and is_listed(target, self.inquiry):
+        recorder = self.inquiry.recorder
+        for index, target in enumerate(flag.targets):
+            expired = self._is_past(target.expires_at)
+            found = None if expired else listing(target, self.inquiry)
+            if recorder is not None:
+                recorder.target(index, target, expired, found)
+            if found is not None:
                 return _Decision(target.variation, _TARGET_MATCH)
         return None
 
     def _by_rule(self, flag: Flag) -> _Decision | None:
+        recorder = self.inquiry.recorder
         for index, rule in enumerate(flag.rules):
-            if rule.enabled and matches(rule.when, self.inquiry):
+            if recorder is not None:
+                recorder.enter(rule, index)
+            matched = rule.enabled and matches(rule.when, self.inquiry)
+            if recorder is not None:
+                recorder.leave(rule, matched)
+            if matched:
                 reason = Reason("RULE_MATCH", rule_id=rule.id, rule_index=index)
                 return self._served(flag, rule.serve, reason)
         return None
@@ -202,9 +254,13 @@ class _Evaluation:
         if not buckets:
             raise _Malformed(f"flag '{flag.key}' has a rollout without either buckets or a ramp")
         by = "key" if rollout.experiment is not None else rollout.by
-        value = bucketing_value(self.inquiry.attribute(rollout.kind, by))
+        attribute = self.inquiry.attribute(rollout.kind, by)
+        value = bucketing_value(attribute)
         number = 0.0 if value is None else bucket(flag.key, flag.salt, value, rollout.seed)
         chosen = choose(buckets, number)
+        if self.inquiry.recorder is not None:
+            hashed = Hashed(attribute, value, number)
+            self.inquiry.recorder.rolled_out(rollout, by, hashed, buckets, chosen)
         tracked = rollout.experiment is not None and value is not None and not chosen.untracked
         reason = msgspec.structs.replace(reason, bucket=number, in_experiment=tracked)
         return _Decision(chosen.variation, reason)

@@ -7,11 +7,13 @@ what a newer server meant to close.
 
 A segment whose membership depends on itself has nobody in it, nor has any segment on the way
 round. Answers about segments are kept for the length of one evaluation.
+
+Where an inquiry has a recorder, it is told of each step; it is the same walk with and without.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from halyard_protocol.bucketing import bucket, bucketing_value, is_within
 from halyard_protocol.conditions import (
@@ -23,6 +25,7 @@ from halyard_protocol.conditions import (
     Condition,
     Leaf,
     Not,
+    Unknown,
 )
 from halyard_protocol.context import ENVIRONMENT, TIME, USER, Context, resolve
 from halyard_protocol.instants import read_zone, time_attributes
@@ -30,18 +33,53 @@ from halyard_protocol.limits import MAX_SEGMENT_DEPTH
 from halyard_protocol.operators import OPERATIONS, compare
 from halyard_protocol.ruleset import Ruleset, Segment, SegmentKeys, SegmentRule, Target
 
-_MEMBERSHIPS = {"group": "groups", "role": "roles"}
+if TYPE_CHECKING:
+    # The recorder knows what is recorded, which is defined by the types here.
+    from halyard_protocol.recording import Recorder
+
+Through: TypeAlias = Literal["key", "groups", "roles", "organization"]
+"""Where a listed key comes from: the context of that kind, or an attribute of the user."""
+
+SegmentProblem: TypeAlias = Literal["unknown", "cycle", "tooDeep"]
+"""Why nobody is in a segment: the ruleset lacks it, it depends on itself, or nests too deep."""
+
+
+class Hashed(NamedTuple):
+    """What became of an attribute that contexts are split by."""
+
+    attribute: Any
+    text: str | None
+    """What was hashed; None where the attribute is missing or cannot be."""
+    number: float
+
+
+class Listing(NamedTuple):
+    """The key by which a context is listed."""
+
+    key: str
+    through: Through
+
+
+_MEMBERSHIPS: dict[str, Through] = {
+    "group": "groups",
+    "role": "roles",
+    "organization": "organization",
+}
 
 
 class Inquiry:
     """One evaluation's surroundings: the ruleset, who is asking, and when."""
 
-    __slots__ = ("context", "now_ms", "ruleset", "segments", "segments_underway")
+    __slots__ = ("context", "now_ms", "recorder", "ruleset", "segments", "segments_underway")
 
-    def __init__(self, ruleset: Ruleset, context: Context, now_ms: int) -> None:
+    def __init__(
+        self, ruleset: Ruleset, context: Context, now_ms: int, recorder: Recorder | None = None
+    ) -> None:
         self.ruleset = ruleset
         self.context = context
         self.now_ms = now_ms
+        self.recorder = recorder
+        """What is told of each step; None where nobody asks why."""
         self.segments: dict[str, bool] = {}
         """Answers so far, by segment key."""
         self.segments_underway: list[str] = []
@@ -68,77 +106,111 @@ class _Cycle(Exception):
 
 
 def is_listed(entry: Target | SegmentKeys, inquiry: Inquiry) -> bool:
-    """Tell whether the context is among the keys of one kind.
+    """Tell whether the context is among the keys of one kind: see :func:`listing`."""
+    return listing(entry, inquiry) is not None
+
+
+def listing(entry: Target | SegmentKeys, inquiry: Inquiry) -> Listing | None:
+    """Find the context among the keys of one kind.
 
     Kind ``group`` and ``role`` also list the users whose ``groups`` or ``roles`` array holds one
     of the keys, and ``organization`` those whose ``organization`` attribute is one.
     """
     key = inquiry.attribute(entry.kind, "key")
     if isinstance(key, str) and key in entry.keys:
-        return True
-    return any(
-        isinstance(member, str) and member in entry.keys
-        for member in _memberships(entry.kind, inquiry)
-    )
+        return Listing(key, "key")
+    through = _MEMBERSHIPS.get(entry.kind)
+    if through is None:
+        return None
+    for member in _memberships(through, inquiry):
+        if isinstance(member, str) and member in entry.keys:
+            return Listing(member, through)
+    return None
 
 
-def _memberships(kind: str, inquiry: Inquiry) -> list[Any] | tuple[Any, ...]:
-    if kind == "organization":
-        return (inquiry.attribute(USER, "organization"),)
-    listed = inquiry.attribute(USER, _MEMBERSHIPS[kind]) if kind in _MEMBERSHIPS else None
-    return listed if isinstance(listed, list | tuple) else ()
+def _memberships(through: Through, inquiry: Inquiry) -> list[Any] | tuple[Any, ...]:
+    held = inquiry.attribute(USER, through)
+    if through == "organization":
+        return (held,)
+    return held if isinstance(held, list | tuple) else ()
 
 
 def matches(when: Condition, inquiry: Inquiry) -> bool:
     """Tell whether the condition of a rule holds: False where it is not understood."""
-    return is_understood(when) and _holds(when, inquiry)
-
-
-def is_understood(condition: Condition, depth: int = 0) -> bool:
-    """Tell whether this version knows everything in the tree."""
-    if depth > MAX_DEPTH:
-        return False
-    match condition:
-        case All(children) | AnyOf(children):
-            for child in children:  # noqa: SIM110 a generator would take a second stack frame
-                if not is_understood(child, depth + 1):
-                    return False
-            return True
-        case Not(child):
-            return is_understood(child, depth + 1)
-        case Leaf():
-            return _is_leaf_understood(condition)
+    problem = misunderstanding(when)
+    if problem is None:
+        return _holds(when, inquiry)
+    if inquiry.recorder is not None:
+        inquiry.recorder.not_understood(problem)
     return False
 
 
-def _is_leaf_understood(leaf: Leaf) -> bool:
+def is_understood(condition: Condition) -> bool:
+    """Tell whether this version knows everything in the tree."""
+    return misunderstanding(condition) is None
+
+
+def misunderstanding(condition: Condition, depth: int = 0) -> str | None:
+    """The first thing in the tree that this version does not know, told for people."""
+    if depth > MAX_DEPTH:
+        return f"conditions nest deeper than {MAX_DEPTH}"
+    match condition:
+        case All(children) | AnyOf(children):
+            for child in children:
+                problem = misunderstanding(child, depth + 1)
+                if problem is not None:
+                    return problem
+            return None
+        case Not(child):
+            return misunderstanding(child, depth + 1)
+        case Leaf():
+            return _leaf_misunderstanding(condition)
+        case Unknown(problem):
+            return problem
+    return "a condition is a group or a leaf"
+
+
+def _leaf_misunderstanding(leaf: Leaf) -> str | None:
     if leaf.op in SEGMENT_OPERATORS:
-        return all(isinstance(value, str) for value in leaf.values)
+        sound = all(isinstance(value, str) for value in leaf.values)
+        return None if sound else f"a value of '{leaf.op}' is the key of a segment, a string"
     if leaf.kind == TIME and leaf.zone is not None and read_zone(leaf.zone) is None:
-        return False
+        return f"unknown time zone '{leaf.zone}'"
     if leaf.op in VALUELESS_OPERATORS:
-        return True
+        return None
     operation = OPERATIONS.get(leaf.op)
-    return operation is not None and all(operation.problem(v) is None for v in leaf.values)
+    if operation is None:
+        return f"unknown operator '{leaf.op}'"
+    for value in leaf.values:
+        problem = operation.problem(value)
+        if problem is not None:
+            return f"a value of '{leaf.op}' {problem}"
+    return None
 
 
 def _holds(condition: Condition, inquiry: Inquiry) -> bool:
+    recorder, held = inquiry.recorder, False
+    if recorder is not None:
+        recorder.enter(condition)
     match condition:
         case All(children):
-            for child in children:  # noqa: SIM110 as above
+            held = True
+            for child in children:
                 if not _holds(child, inquiry):
-                    return False
-            return True
+                    held = False
+                    break
         case AnyOf(children):
-            for child in children:  # noqa: SIM110 as above
+            for child in children:
                 if _holds(child, inquiry):
-                    return True
-            return False
+                    held = True
+                    break
         case Not(child):
-            return not _holds(child, inquiry)
+            held = not _holds(child, inquiry)
         case Leaf():
-            return _leaf_holds(condition, inquiry)
-    return False
+            held = _leaf_holds(condition, inquiry)
+    if recorder is not None:
+        recorder.leave(condition, held)
+    return held
 
 
 def _leaf_holds(leaf: Leaf, inquiry: Inquiry) -> bool:
@@ -146,6 +218,8 @@ def _leaf_holds(leaf: Leaf, inquiry: Inquiry) -> bool:
         inside = any(is_in_segment(str(key), inquiry) for key in leaf.values)
         return inside is (leaf.op == "segment")
     attribute = inquiry.attribute(leaf.kind, leaf.attribute, leaf.zone)
+    if inquiry.recorder is not None:
+        inquiry.recorder.found(attribute)
     if leaf.op in VALUELESS_OPERATORS:
         return (attribute is not None) is (leaf.op == "exists")
     if attribute is None:
@@ -155,13 +229,20 @@ def _leaf_holds(leaf: Leaf, inquiry: Inquiry) -> bool:
 
 def is_in_segment(key: str, inquiry: Inquiry) -> bool:
     """Tell whether the context is in a segment; nobody is in one that the ruleset lacks."""
+    recorder = inquiry.recorder
     known = inquiry.segments.get(key)
     if known is not None:
+        if recorder is not None:
+            recorder.segment(key, known)
         return known
     segment = inquiry.ruleset.segments.get(key)
     if segment is None or len(inquiry.segments_underway) > MAX_SEGMENT_DEPTH:
+        if recorder is not None:
+            recorder.segment(key, False, "unknown" if segment is None else "tooDeep")
         return False
     if key in inquiry.segments_underway:
+        if recorder is not None:
+            recorder.segment(key, False, "cycle")
         raise _Cycle(key)
     inside = _decide_segment(segment, inquiry)
     inquiry.segments[key] = inside
@@ -169,25 +250,51 @@ def is_in_segment(key: str, inquiry: Inquiry) -> bool:
 
 
 def _decide_segment(segment: Segment, inquiry: Inquiry) -> bool:
+    recorder = inquiry.recorder
+    if recorder is not None:
+        recorder.enter(segment)
     inquiry.segments_underway.append(segment.key)
     try:
-        return _has_member(segment, inquiry)
+        inside = _has_member(segment, inquiry)
     except _Cycle as cycle:
+        if recorder is not None:
+            recorder.leave(segment)
         if cycle.segment != segment.key:
             inquiry.segments[segment.key] = False
             raise
         return False
     finally:
         inquiry.segments_underway.pop()
+    if recorder is not None:
+        recorder.leave(segment, inside)
+    return inside
 
 
 def _has_member(segment: Segment, inquiry: Inquiry) -> bool:
-    if any(is_listed(entry, inquiry) for entry in segment.included):
+    if _is_in_lists(segment.included, "included", inquiry):
         return True
-    if any(is_listed(entry, inquiry) for entry in segment.excluded):
+    if _is_in_lists(segment.excluded, "excluded", inquiry):
         return False
-    for rule in segment.rules:
-        if matches(rule.when, inquiry) and _is_in_share(rule, segment, inquiry):
+    recorder = inquiry.recorder
+    for index, rule in enumerate(segment.rules):
+        if recorder is not None:
+            recorder.enter(rule, index)
+        matched = matches(rule.when, inquiry) and _is_in_share(rule, segment, inquiry)
+        if recorder is not None:
+            recorder.leave(rule, matched)
+        if matched:
+            return True
+    return False
+
+
+def _is_in_lists(
+    lists: tuple[SegmentKeys, ...], which: Literal["included", "excluded"], inquiry: Inquiry
+) -> bool:
+    for index, entry in enumerate(lists):
+        found = listing(entry, inquiry)
+        if found is not None:
+            if inquiry.recorder is not None:
+                inquiry.recorder.listed(which, index, entry, found)
             return True
     return False
 
@@ -195,6 +302,10 @@ def _has_member(segment: Segment, inquiry: Inquiry) -> bool:
 def _is_in_share(rule: SegmentRule, segment: Segment, inquiry: Inquiry) -> bool:
     if rule.weight is None:
         return True
-    value = bucketing_value(inquiry.attribute(rule.kind, rule.by))
+    attribute = inquiry.attribute(rule.kind, rule.by)
+    value = bucketing_value(attribute)
     number = 0.0 if value is None else bucket(segment.key, segment.salt, value)
-    return is_within(number, rule.weight)
+    within = is_within(number, rule.weight)
+    if inquiry.recorder is not None:
+        inquiry.recorder.weighed(rule, rule.weight, Hashed(attribute, value, number), within)
+    return within
