@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PARTS = ("peers",)
+PARTS = ("peers", "compiling", "footprint", "changes", "threads")
 
 
 def main(wanted: list[str]) -> int:

@@ -2,7 +2,8 @@
 
 All are asked for the same flag by the same contexts. They take turns, round by round, and what is
 shown is the median of the rounds, with the quickest round beside it: the machine's noise is in the
-difference. Before, every engine has to give the expected answers.
+difference. Before, every engine has to give the expected answers, and those that share Halyard's
+formula have to put everybody into the same buckets.
 
 Does not measure several threads, nor a first evaluation, nor the making of contexts, except for
 "from dicts", where Halyard reads the attributes each time.
@@ -20,15 +21,18 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.evaluate.question import CASES, Case
+from benchmarks.evaluate.question import CASES, Case, disagreement
 
-FLOOR, HALYARD = "handwritten", "halyard"
+FLOOR, HALYARD, FROM_DICTS = "handwritten", "halyard", "halyard_dicts"
 PEERS = ("launchdarkly", "growthbook", "unleash", "flagsmith", "flagd")
 FIRST = "launchdarkly"
+ONE_FORMULA = (HALYARD, FROM_DICTS, FIRST)
+"""These put everybody into the same buckets as the hand-written function."""
+
 TITLES = {
     FLOOR: "hand-written (floor)",
     HALYARD: "Halyard",
-    "halyard_dicts": "Halyard, from dicts",
+    FROM_DICTS: "Halyard, from dicts",
 }
 ROUNDS = 15
 ROUND_S = 0.05
@@ -60,12 +64,15 @@ class Contestant:
         answer: dict[str, Any] = msgspec.json.decode(line)
         return answer
 
-    def introduce(self) -> None:
-        """Learn who it is; raises SystemExit where it does not answer as it must."""
-        answer = self.tell({"verify": True})
-        if answer["disagreement"] is not None:
-            raise SystemExit(f"{self.module} answers {answer['disagreement']}")
-        self.title = TITLES.get(self.module) or f"{answer['name']} {answer['version']}"
+    def introduce(self) -> list[str]:
+        """Learn who it is and what it answers; raises SystemExit where that is wrong."""
+        told = self.tell({"introduce": True})
+        answers: list[str] = told["answers"]
+        wrong = disagreement(answers)
+        if wrong is not None:
+            raise SystemExit(f"{self.module} answers {wrong}")
+        self.title = TITLES.get(self.module) or f"{told['name']} {told['version']}"
+        return answers
 
     def warm(self, case: Case) -> None:
         """Evaluate for a while, and find out how many passes make a turn."""
@@ -134,7 +141,7 @@ def report(contestants: list[Contestant], rounds: int) -> None:
 
 
 def _row(title: str, cells: Sequence[str]) -> None:
-    print(f"{title:48}" + "".join(f"{cell:>18}" for cell in cells))
+    print(f"{title:54}" + "".join(f"{cell:>18}" for cell in cells))
 
 
 def main(rounds: int = ROUNDS) -> None:
@@ -142,10 +149,12 @@ def main(rounds: int = ROUNDS) -> None:
     with ExitStack() as stack:
         contestants = [
             stack.enter_context(contestant(module))
-            for module in (FLOOR, HALYARD, "halyard_dicts", *PEERS)
+            for module in (FLOOR, HALYARD, FROM_DICTS, *PEERS)
         ]
-        for each in contestants:
-            each.introduce()
+        answers = {each.module: each.introduce() for each in contestants}
+        for module in ONE_FORMULA:
+            if answers[module] != answers[FLOOR]:
+                raise SystemExit(f"{module} has other buckets than the formula")
         race(contestants, rounds)
         report(contestants, rounds)
 

@@ -2,7 +2,7 @@
 
 ::
 
-    {"verify": true}                      -> {"name": …, "version": …, "disagreement": … or null}
+    {"introduce": true}                   -> {"name": …, "version": …, "answers": […]}
     {"case": "plain", "passes": 20}       -> {"seconds": …, "evaluations": …}
 
 A pass is each of the case's contexts once. The collector of garbage runs, as it does in any
@@ -22,18 +22,17 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.evaluate.question import CASES, Case, Engine, contexts, contexts_of, disagreement
+from benchmarks.evaluate.question import CASES, Case, Engine, contexts, contexts_of
 
 Answer = dict[str, Any]
 
 
-def verified(engine: Engine, distribution: str | None) -> Answer:
-    """Whether it answers what everybody answers, and who it is."""
-    answers = [engine.answer(engine.prepare(attributes)) for attributes in contexts()]
+def introduced(engine: Engine, distribution: str | None) -> Answer:
+    """Who it is, and what it answers for each context."""
     return {
         "name": distribution,
         "version": distribution and version(distribution),
-        "disagreement": disagreement(answers),
+        "answers": [engine.answer(engine.prepare(attributes)) for attributes in contexts()],
     }
 
 
@@ -60,7 +59,7 @@ def main(module: str) -> None:
         if "case" in wish:
             answer = timed(engine.ask, prepared[wish["case"]], wish["passes"])
         else:
-            answer = verified(engine, maker.NAME)
+            answer = introduced(engine, maker.NAME)
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.flush()
     os._exit(0)

@@ -21,7 +21,7 @@ from benchmarks.evaluate.question import (
 
 NAME = None
 
-FLAG = {
+FLAG: dict[str, Any] = {
     "key": KEY,
     "version": 7,
     "type": "string",
@@ -64,7 +64,11 @@ FLAG = {
 }
 """The flag as it travels; the other engines' are translations of it."""
 
-SEGMENT_DOCUMENT = {"key": SEGMENT, "included": [{"keys": list(EARLY_ADOPTERS)}], "salt": SALT}
+SEGMENT_DOCUMENT: dict[str, Any] = {
+    "key": SEGMENT,
+    "included": [{"keys": list(EARLY_ADOPTERS)}],
+    "salt": SALT,
+}
 
 
 class Halyard:
