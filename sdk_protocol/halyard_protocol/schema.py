@@ -21,6 +21,7 @@ from halyard_protocol.conditions import (
     Condition,
 )
 from halyard_protocol.evaluation import Detail
+from halyard_protocol.explanation import Explanation
 from halyard_protocol.ruleset import Environment, Flag, Segment
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -42,6 +43,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "ruleset.json": _ruleset(),
         "stream.json": _stream(),
         "detail.json": _schema("Halyard: the answer of an evaluation", Detail),
+        "explanation.json": _schema("Halyard: an answer and its trace", Explanation),
     }
 
 
