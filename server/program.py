@@ -185,4 +185,5 @@ def _dependencies(program: Program) -> Dependencies:
         },
         actor_names=AccountNames(program.accounts),
         rulesets=program.rulesets,
+        gateway=program.gateway,
     )

@@ -1,4 +1,10 @@
-"""SDK keys as clients present them: ``<environment id>-s-<secret>``, or ``-c-`` for client keys."""
+"""SDK keys as clients present them: ``<environment id>-s-<secret>``, or ``-c-`` for client keys.
+
+Where nothing but an address can be given (an ``EventSource`` sends no headers), a listening key
+stands for an SDK key. It opens the news that something changed, and nothing else: not what, and no
+value. A client key is its own, being public. That of a server key has its SHA-256, which is what
+rulesets know of the key: the secret cannot be found from it, and it is dead once the key is.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,9 @@ from typing import Literal
 import msgspec
 
 _KEY = re.compile(r"([a-z0-9]{12})-([sc])-[\x21-\x7e]{1,200}")
+_LISTENING_KEY = re.compile(r"([a-z0-9]{12})-e-([0-9a-f]{64})")
 _ENVIRONMENT_LENGTH = 12
+_DOCUMENT_KEY = "key:"
 
 
 class SdkKey(msgspec.Struct, frozen=True):
@@ -27,6 +35,11 @@ def environment_of(presented: str) -> str:
     return presented[:_ENVIRONMENT_LENGTH]
 
 
+def has_form_of_key(presented: str) -> bool:
+    """Whether this can be an SDK key at all."""
+    return _KEY.fullmatch(presented) is not None
+
+
 def read_key(presented: str) -> SdkKey | None:
     """Read what a client presented; None where it cannot be a key."""
     found = _KEY.fullmatch(presented)
@@ -34,6 +47,24 @@ def read_key(presented: str) -> SdkKey | None:
         return None
     environment, kind = found.groups()
     if kind == "c":
-        return SdkKey(environment, "client", f"key:{presented}")
+        return SdkKey(environment, "client", f"{_DOCUMENT_KEY}{presented}")
     digest = hashlib.sha256(presented.encode()).hexdigest()
-    return SdkKey(environment, "server", f"key:{digest}")
+    return SdkKey(environment, "server", f"{_DOCUMENT_KEY}{digest}")
+
+
+def listening_key(key: SdkKey) -> str:
+    """What may stand in an address in place of the key."""
+    told = key.document_key.removeprefix(_DOCUMENT_KEY)
+    return told if key.kind == "client" else f"{key.environment}-e-{told}"
+
+
+def read_listening_key(presented: str) -> SdkKey | None:
+    """The SDK key that a listening key stands for; None where it cannot be one.
+
+    A secret is none: it has no business in an address.
+    """
+    found = _LISTENING_KEY.fullmatch(presented)
+    if found is not None:
+        return SdkKey(found[1], "server", _DOCUMENT_KEY + found[2])
+    key = read_key(presented)
+    return key if key is not None and key.kind == "client" else None

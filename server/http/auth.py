@@ -1,18 +1,35 @@
-"""Who is asking: a Bearer token is an API token of an account in ``$system``.
+"""Who is asking: a Bearer token is an API token of an account in ``$system``, or an SDK key.
 
 A token is a random secret that only its holder has; the log knows its SHA-256. The look-up is by
 that hash, so the time it takes says nothing about the secret: what an attacker could learn of a
 stored hash does not help to find a token that has it.
+
+An SDK key opens the routes that name its kind, and no others. It may also come as ``X-API-Key``,
+which is where OFREP clients put it. What has the form of a key is never looked up as a token there.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from domain.system import Account
-from server.http.faults import Forbidden, Unauthenticated
+from server.http.faults import (
+    Forbidden,
+    NotServedHere,
+    RulesetUnavailable,
+    Unauthenticated,
+    WrongKindOfKey,
+)
 from server.writing.writers import Writers
+from streaming.caller import KeyRefused, NotAvailable
+from streaming.keys import has_form_of_key
+
+if TYPE_CHECKING:
+    from server.http.call import Call
+    from server.http.routes import Route
+    from streaming.serving import ServedEnvironment
 
 MAX_TOKEN_LENGTH = 512
 
@@ -52,3 +69,45 @@ def authorise(account: Account, permission: str) -> None:
     allows = ROLES.get(account.role)
     if allows is None or not allows(permission):
         raise Forbidden(permission)
+
+
+async def admit(call: Call, route: Route) -> None:
+    """Find out who asks, and whether they may: sets the call's ``account`` or ``served``.
+
+    Raises :class:`Unauthenticated`, :class:`Forbidden`, :class:`WrongKindOfKey`,
+    :class:`RulesetUnavailable` or :class:`NotServedHere`.
+    """
+    if route.sdk_keys:
+        presented = presented_key(call)
+        if route.permission is None or has_form_of_key(presented):
+            call.served = await _served(call, route, presented)
+            return
+    if route.permission is not None:
+        authenticator = call.dependencies.authenticator
+        call.account = await authenticator.account(call.headers.get(b"authorization"))
+        authorise(call.account, route.permission)
+
+
+def presented_key(call: Call) -> str:
+    """What was sent in place of an SDK key. Raises :class:`Unauthenticated`."""
+    key = call.headers.get(b"x-api-key")
+    return (bearer_token(call.headers.get(b"authorization")) if key is None else key).decode(
+        "latin-1"
+    )
+
+
+async def _served(call: Call, route: Route, presented: str) -> ServedEnvironment:
+    dependencies = call.dependencies
+    if dependencies.gateway is None:
+        raise NotServedHere("SDK keys")
+    try:
+        served = await dependencies.gateway.serve_key(
+            presented, dependencies.settings.key_timeout_s, evaluating=route.evaluates
+        )
+    except KeyRefused as error:
+        raise Unauthenticated(f"the SDK key is not accepted: {error}", "invalid_token") from error
+    except NotAvailable as error:
+        raise RulesetUnavailable(str(error)) from error
+    if served.kind not in route.sdk_keys:
+        raise WrongKindOfKey(served.kind)
+    return served

@@ -13,15 +13,15 @@ import structlog
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from server.http.auth import authorise
+from server.http.auth import admit
 from server.http.call import Call
 from server.http.dependencies import Dependencies
 from server.http.dispatch import Found, MethodMissing, Tree
 from server.http.faults import BodyTooLarge, BodyTooSlow, MethodNotAllowed, NoSuchRoute
-from server.http.problems import INTERNAL, kind_of, problem_reply
+from server.http.problems import INTERNAL, kind_of
 from server.http.queries import read_query
 from server.http.replies import Reply, send_reply
-from server.http.routes import Route
+from server.http.routes import Route, as_problem
 
 _UNROUTED = "(no such path)"
 
@@ -42,38 +42,31 @@ class Border(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started = time.perf_counter()
-        call = Call(self._dependencies, scope)
+        call = Call(self._dependencies, scope, receive)
         found = self._tree.find(call.method, call.path)
         template = found.route.path if isinstance(found, Found) else _UNROUTED
-        reply = await self._reply(call, found, receive)
+        reply = await self._reply(call, found)
         try:
             await send_reply(send, reply, call.request_id, bodiless=call.method == "HEAD")
         finally:
             if self._dependencies.settings.access_log:
                 _log_access(call, template, reply.status, time.perf_counter() - started)
 
-    async def _reply(
-        self, call: Call, found: Found[Route] | MethodMissing | None, receive: Receive
-    ) -> Reply:
+    async def _reply(self, call: Call, found: Found[Route] | MethodMissing | None) -> Reply:
         try:
             route = _routed(call, found)
-            await self._admit(call, route)
+            await admit(call, route)
             # What load balancers append to a health check's path is no concern of ours.
-            query = call.raw_query if route.permission is not None else b""
+            query = b"" if route.public else call.raw_query
             call.query = read_query(query, route.query)
             if route.reads_body:
-                call.body = await self._body(call, route.body_limit_bytes, receive)
+                call.body = await self._body(call, route.body_limit_bytes, call.receive)
             return await route.handler(call)
         except Exception as error:
             if kind_of(error) is INTERNAL:
                 log.exception("request failed", request_id=call.request_id)
-            return problem_reply(error, call.request_id)
-
-    async def _admit(self, call: Call, route: Route) -> None:
-        if route.permission is not None:
-            authenticator = self._dependencies.authenticator
-            call.account = await authenticator.account(call.headers.get(b"authorization"))
-            authorise(call.account, route.permission)
+            refused = found.route.refused if isinstance(found, Found) else as_problem
+            return refused(error, call)
 
     async def _body(self, call: Call, limit_bytes: int, receive: Receive) -> bytes:
         declared = call.headers.get(b"content-length", b"0")
@@ -128,4 +121,5 @@ def _log_access(call: Call, template: str, status: int, took_s: float) -> None:
         ms=round(took_s * 1000, 2),
         request_id=call.request_id,
         actor=call.account.id if call.account else None,
+        sdk_key=call.served.key_id if call.served else None,
     )

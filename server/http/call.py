@@ -6,7 +6,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, TypeVar
 
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from domain.system import Account
 from server.http.faults import Unauthenticated
@@ -14,6 +14,7 @@ from server.http.queries import Query
 
 if TYPE_CHECKING:
     from server.http.dependencies import Dependencies
+    from streaming.serving import ServedEnvironment
 
 Q = TypeVar("Q", bound=Query)
 
@@ -34,11 +35,15 @@ class Call:
         "path",
         "query",
         "raw_query",
+        "receive",
         "request_id",
+        "served",
     )
 
-    def __init__(self, dependencies: Dependencies, scope: Scope) -> None:
+    def __init__(self, dependencies: Dependencies, scope: Scope, receive: Receive) -> None:
         self.dependencies = dependencies
+        self.receive = receive
+        """For answers that last: it tells, after the body, that the peer has gone."""
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.raw_query: bytes = scope["query_string"]
@@ -52,7 +57,9 @@ class Call:
         self.body = b""
         """As it arrived; empty where the route reads none."""
         self.account: Account | None = None
-        """Who asks; None on public routes."""
+        """Who asks; None on public routes, and where an SDK key was sent."""
+        self.served: ServedEnvironment | None = None
+        """The environment of the SDK key that was sent."""
 
     def query_as(self, of: type[Q]) -> Q:
         """The query; ``of`` is the type that the route declares, or a base of it."""
@@ -71,6 +78,13 @@ class Call:
         if self.account is None:
             raise Unauthenticated("this needs an account")
         return self.account.id
+
+    @property
+    def environment(self) -> ServedEnvironment:
+        """The SDK key's environment. Raises :class:`Unauthenticated` where none was sent."""
+        if self.served is None:
+            raise Unauthenticated("this needs an SDK key")
+        return self.served
 
 
 def _request_id(given: bytes | None) -> str:

@@ -10,6 +10,7 @@ from eventstore.store import EventStore
 from projections.rulesets import Rulesets
 from server.http.auth import Authenticator
 from server.writing.writers import Writers
+from streaming.gateway import Gateway
 
 Check: TypeAlias = Callable[[], Awaitable[str | None]]
 """Answers None while all is well, else a sentence saying what is stale or missing."""
@@ -30,6 +31,8 @@ class HttpSettings:
     """Whether each answered request is a line in the log."""
     body_timeout_s: float = 30.0
     """How long a body may take to arrive."""
+    key_timeout_s: float = 5.0
+    """How long the environment of an SDK key may take to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,5 @@ class Dependencies:
     actor_names: ActorNames = _no_names
     rulesets: Rulesets | None = None
     """Where this process can see them."""
+    gateway: Gateway | None = None
+    """What keeps rulesets current for SDK keys, where this process has it."""

@@ -6,6 +6,8 @@ Fault
 ├── NotFound             the path is right, what it names does not exist
 ├── Unauthenticated      no token, or not a valid one
 ├── Forbidden            the account lacks a permission
+├── WrongKindOfKey       a client key, where one for servers is needed
+├── RulesetUnavailable   an SDK key cannot be judged at present
 ├── Malformed            a field, parameter or header is not as it must be
 ├── NotJson              the body cannot be read at all
 ├── BodyTooLarge         more bytes than the route takes
@@ -77,6 +79,21 @@ class Forbidden(Fault):
     def __init__(self, permission: str) -> None:
         self.permission = permission
         super().__init__(f"this needs the permission {permission}")
+
+
+class WrongKindOfKey(Fault):
+    """``kind`` is that of the SDK key that was sent."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"a {kind} key does not open this: rules are for server keys alone")
+
+
+class RulesetUnavailable(Fault):
+    """The ruleset of an SDK key's environment is not there, or may be behind."""
+
+    def __init__(self, reason: str) -> None:
+        self.headers = ((b"retry-after", b"1"),)
+        super().__init__(f"{reason}; try again shortly")
 
 
 class Malformed(Fault):

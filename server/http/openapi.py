@@ -20,7 +20,7 @@ from server.http.routes import Route
 
 VERSION = "3.1.0"
 _REF = "#/components/schemas/{name}"
-_PARAMETER = re.compile(r"\{(\w+)\}")
+_PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
 
 _CONDITION_REF = {"$ref": _REF.format(name="Condition")}
@@ -52,6 +52,12 @@ _CONDITION: dict[str, Any] = {
         },
     ],
 }
+_SECURITY: dict[str, Any] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "An API token of an account"},
+    "sdkKey": {"type": "http", "scheme": "bearer", "description": "An SDK key"},
+    "sdkKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_KEY_SCHEMES = ("sdkKey", "sdkKeyHeader")
 
 
 def describe(routes: tuple[Route, ...]) -> dict[str, Any]:
@@ -64,14 +70,15 @@ def describe(routes: tuple[Route, ...]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operation = _operation(route, by_type)
-        paths.setdefault(route.path, {})[route.method.lower()] = operation
+        path = route.path.replace(":path}", "}")
+        paths.setdefault(path, {})[route.method.lower()] = operation
     return {
         "openapi": VERSION,
         "info": {"title": "Halyard", "version": "1", "license": {"name": "Apache-2.0"}},
         "paths": paths,
         "components": {
             "schemas": {**components, "Condition": _CONDITION},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": _SECURITY,
             "responses": {"Problem": _problem_response(by_type[id(ProblemDetails)])},
         },
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
@@ -103,16 +110,24 @@ def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
             str(route.status): _answer(route, by_type),
             "default": _PROBLEM,
         },
-        "security": [{"token": []}] if route.permission else [],
+        "security": _security(route),
     }
     if route.permission:
         operation["x-permission"] = route.permission
+    if route.sdk_keys:
+        operation["x-sdk-keys"] = route.sdk_keys
     if route.request is not None:
         operation["requestBody"] = {
             "required": not route.body_optional,
             "content": {"application/json": {"schema": by_type[id(route.request)]}},
         }
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    """The schemes of which one is enough."""
+    names = [*(["token"] if route.permission else []), *(_KEY_SCHEMES if route.sdk_keys else [])]
+    return [{name: []} for name in names]
 
 
 def operation_id(route: Route) -> str:

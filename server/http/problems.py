@@ -61,6 +61,10 @@ KINDS: dict[type[Exception], Kind] = {
     faults.NotFound: Kind(404, "not-found", "It does not exist"),
     faults.Unauthenticated: Kind(401, "unauthenticated", "A valid token is needed"),
     faults.Forbidden: Kind(403, "forbidden", "The account may not do that"),
+    faults.WrongKindOfKey: Kind(403, "wrong-kind-of-key", "The SDK key is of another kind"),
+    faults.RulesetUnavailable: Kind(
+        503, "ruleset-unavailable", "The SDK key's environment cannot be read"
+    ),
     faults.Malformed: Kind(422, "malformed", "Something in the request is not as it must be"),
     faults.NotJson: Kind(400, "not-json", "The body is not JSON"),
     faults.BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),

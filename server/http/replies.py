@@ -14,6 +14,9 @@ JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
 PROBLEM = b"application/problem+json"
 
+NOT_MODIFIED = 304
+"""Such an answer has no body, and says nothing of the one that it stands for."""
+
 
 class Reply(NamedTuple):
     """A whole answer; ``parts`` in place of ``body`` where it is long and made on the way."""
@@ -23,6 +26,8 @@ class Reply(NamedTuple):
     content_type: bytes = JSON
     headers: tuple[Header, ...] = ()
     parts: AsyncIterator[bytes] | None = None
+    cache_control: bytes = b"no-store"
+    """By default answers are never kept: what was read before a change must not come back after."""
 
 
 def ok(content: object, *headers: Header) -> Reply:
@@ -31,19 +36,16 @@ def ok(content: object, *headers: Header) -> Reply:
 
 
 async def send_reply(send: Send, reply: Reply, request_id: str, *, bodiless: bool = False) -> None:
-    """Write a reply. ``bodiless``: the head only, as HEAD asks.
-
-    Answers are never kept by caches: a flag that was read before a change must not come back
-    after it.
-    """
+    """Write a reply. ``bodiless``: the head only, as HEAD asks."""
     headers = [
-        (b"content-type", reply.content_type),
-        (b"cache-control", b"no-store"),
+        (b"cache-control", reply.cache_control),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request_id.encode("ascii")),
         *reply.headers,
     ]
-    if reply.parts is None:
+    if reply.status != NOT_MODIFIED:
+        headers.append((b"content-type", reply.content_type))
+    if reply.parts is None and reply.status != NOT_MODIFIED:
         headers.append((b"content-length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if reply.parts is not None and not bodiless:

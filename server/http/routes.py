@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -12,6 +12,7 @@ from server.http.body_types import body_type, is_optional
 from server.http.call import Call
 from server.http.edits import Editing
 from server.http.permissions import PERMISSIONS
+from server.http.problems import problem_reply
 from server.http.queries import Query, WriteQuery
 from server.http.replies import Reply
 from server.http.writes import WriteAnswer, Writing
@@ -27,6 +28,18 @@ BODY_LIMIT_BYTES = 1024 * 1024
 BATCH_LIMIT_BYTES = 16 * 1024 * 1024
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
+Refusal: TypeAlias = Callable[[BaseException, Call], Reply]
+
+
+def as_problem(error: BaseException, call: Call) -> Reply:
+    """How most routes refuse."""
+    return problem_reply(error, call.request_id)
+
+
+KeyKinds: TypeAlias = tuple[Literal["server", "client"], ...]
+
+SERVER_KEYS: KeyKinds = ("server",)
+ALL_KEYS: KeyKinds = ("server", "client")
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +50,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     handler: Handler
     permission: str | None
-    """The verb that the account must hold; None for what anybody may read."""
+    """The verb that an account must hold; None where no account is asked for."""
+    sdk_keys: KeyKinds = ()
+    """The kinds of SDK keys that open it, in place of an account where it has a permission too."""
+    evaluates: bool = True
+    """Whether the key's environment is to be ready for evaluation, not just read."""
     tag: str
     """The heading that it stands under in the reference."""
     query: type[Query] = Query
@@ -48,6 +65,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """The type of the JSON answer; None where it is of another kind."""
     status: int = 200
     body_limit_bytes: int = BODY_LIMIT_BYTES
+    refused: Refusal = as_problem
+    """What becomes of an exception, where a protocol has words of its own for failures."""
+
+    @property
+    def public(self) -> bool:
+        """Whether anybody may ask."""
+        return self.permission is None and not self.sdk_keys
 
     @property
     def writes(self) -> bool:

@@ -29,7 +29,10 @@ def test_every_route_is_described(route: Route) -> None:
     assert operation["summary"] == route.summary
     assert str(route.status) in operation["responses"]
     assert ("requestBody" in operation) == route.reads_body
-    assert bool(operation["security"]) == (route.permission is not None)
+    schemes = {name for scheme in operation["security"] for name in scheme}
+    assert ("token" in schemes) == (route.permission is not None)
+    assert ("sdkKey" in schemes) == bool(route.sdk_keys)
+    assert schemes <= DOCUMENT["components"]["securitySchemes"].keys()
     in_path = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
     assert in_path == re.findall(r"\{(\w+)\}", route.path)
 

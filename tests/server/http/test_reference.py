@@ -10,7 +10,7 @@ from server.http.histories import EventListQuery
 from server.http.openapi import operation_id
 from server.http.problems import INTERNAL, KINDS, Kind
 from server.http.queries import FlagListQuery, KeyListQuery, parameter_names
-from server.http.routes import API, Route
+from server.http.routes import ALL_KEYS, API, SERVER_KEYS, Route
 from server.http.table import ROUTES
 
 REFERENCE = (Path(__file__).parents[3] / "docs/reference/http.md").read_text()
@@ -19,8 +19,9 @@ REFERENCE = (Path(__file__).parents[3] / "docs/reference/http.md").read_text()
 @pytest.mark.parametrize("route", ROUTES, ids=operation_id)
 def test_every_route_stands_in_the_reference(route: Route) -> None:
     path = route.path.removeprefix(API)
-    permission = f"`{route.permission}`" if route.permission else "none"
-    assert f"| `{route.method} {path}` | {route.summary} | {permission} |" in REFERENCE
+    key = {(): "", SERVER_KEYS: "server key", ALL_KEYS: "SDK key"}[route.sdk_keys]
+    needs = " or ".join(filter(None, (route.permission and f"`{route.permission}`", key))) or "none"
+    assert f"| `{route.method} {path}` | {route.summary} | {needs} |" in REFERENCE
 
 
 @pytest.mark.parametrize("kind", {kind.slug: kind for kind in (*KINDS.values(), INTERNAL)}.values())
