@@ -22,6 +22,8 @@ Rooms:
     listeners, status           who is told of what, and whether the answers are up to date
     background                  the core in a thread
     testing                     clients for the tests of those who use this
+    openfeature                 the provider of OpenFeature; an extra, it needs openfeature-sdk
+    announcements               when that tells of what
 
 Invariants:
     What is evaluated is one ruleset, complete as of one seq; within an epoch it never goes back.
