@@ -38,6 +38,8 @@ async def drain(gateway: Gateway, window_s: float = WINDOW_S, grace_s: float = G
     Cancelled, it leaves the gateway draining, and the rest to be closed by the server's end.
     """
     gateway.draining = True
+    for begin in gateway.drains:
+        begin(window_s)
     log.info("draining", connections=len(gateway.connections), window_s=window_s)
     _say_goodbye(gateway, window_s)
     await _empty(gateway, window_s + grace_s)

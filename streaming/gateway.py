@@ -67,6 +67,8 @@ class Gateway:
         self.counters = Counters()
         self.connections: set[Connection] = set()
         self.draining = False
+        self.drains: list[Callable[[float], None]] = []
+        """Called when this begins to drain, with the seconds that it may take."""
         self.admission = Admission(self.settings.snapshot_budget_bytes, self.counters)
         self.wheel = Wheel()
         self.hub = Hub(redis, self.settings, self.counters, self.admission, is_current)
@@ -101,6 +103,10 @@ class Gateway:
         the key cannot be judged within ``timeout_s``.
         """
         return await self._serving.serve(presented, timeout_s, evaluating=evaluating)
+
+    async def listen_with(self, listening_key: str, timeout_s: float) -> ServedEnvironment:
+        """The environment of a listening key, to be told of its changes; raises as above."""
+        return await self._serving.listen(listening_key, timeout_s)
 
     def status(self) -> GatewayStatus:
         """The present state, for people and load balancers.

@@ -15,7 +15,7 @@ import msgspec
 from halyard_protocol.evaluator import Evaluator
 
 from streaming.caller import Caller, KeyRefused, NotAvailable
-from streaming.keys import SdkKey, environment_of, read_key
+from streaming.keys import SdkKey, environment_of, listening_key, read_key, read_listening_key
 
 if TYPE_CHECKING:
     from streaming.environment import Environment
@@ -41,9 +41,18 @@ class ServedEnvironment:
         kind: of the key.
         key_id: under which administrators know the key.
         key_name: what they call it.
+        listening_key: what stands for the key in the address of a stream of news.
     """
 
-    __slots__ = ("_document_key", "_environment", "key_id", "key_name", "kind")
+    __slots__ = (
+        "__weakref__",
+        "_document_key",
+        "_environment",
+        "key_id",
+        "key_name",
+        "kind",
+        "listening_key",
+    )
 
     def __init__(self, environment: Environment, key: SdkKey) -> None:
         document = environment.feed.key(key.document_key)
@@ -51,6 +60,7 @@ class ServedEnvironment:
         self.kind: Literal["server", "client"] = key.kind
         self.key_id = named.id
         self.key_name = named.name
+        self.listening_key = listening_key(key)
         self._document_key = key.document_key
         self._environment = environment
 
@@ -130,24 +140,31 @@ class Serving:
         environment = self._hub.environments.get(environment_of(presented))
         served = None if environment is None else environment.callers.get(presented)
         if environment is None or served is None:
-            environment, served = await self._judge(presented, timeout_s)
+            key = _sound(read_key(presented))
+            environment = await self._judged(key, timeout_s)
+            served = environment.callers[presented] = ServedEnvironment(environment, key)
         environment.asked = True
         if evaluating and not environment.evaluator.prepared:
             await environment.evaluator.prepare()
         return served
 
-    async def _judge(
-        self, presented: str, timeout_s: float
-    ) -> tuple[Environment, ServedEnvironment]:
-        key = read_key(presented)
-        if key is None:
-            raise KeyRefused("the key has not the form of an SDK key")
+    async def listen(self, presented: str, timeout_s: float) -> ServedEnvironment:
+        """See :meth:`streaming.gateway.Gateway.listen_with`."""
+        # Never kept among the callers: there it would open evaluation as well.
+        key = _sound(read_listening_key(presented))
+        return ServedEnvironment(await self._judged(key, timeout_s), key)
+
+    async def _judged(self, key: SdkKey, timeout_s: float) -> Environment:
         caller = Caller(key.document_key)
         self._hub.visit(caller, key.environment)
         try:
             async with asyncio.timeout(timeout_s):
-                environment = await caller.found
+                return await caller.found
         except TimeoutError as error:
             raise NotAvailable("the environment's ruleset was not read in time") from error
-        served = environment.callers[presented] = ServedEnvironment(environment, key)
-        return environment, served
+
+
+def _sound(key: SdkKey | None) -> SdkKey:
+    if key is None:
+        raise KeyRefused("the key has not the form of an SDK key")
+    return key

@@ -3,7 +3,8 @@
 Starlette's router tries one regular expression per route, in order. With this table that costs as
 much as all the rest of a small request, so the routes stand in a tree instead. A literal segment
 is preferred to a parameter, without going back: the table has no paths for which that matters, and
-:class:`Tree` refuses two names for a parameter at the same place.
+:class:`Tree` refuses two names for a parameter at the same place. A parameter that ends a path can
+be written ``{key:path}``: it takes all that is left of the path, slashes included.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ class MethodMissing(NamedTuple):
 
 
 class _Node(Generic[R]):
-    __slots__ = ("literals", "parameter", "parameter_name", "routes")
+    __slots__ = ("literals", "parameter", "parameter_name", "rest", "routes")
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node[R]] = {}
         self.parameter: _Node[R] | None = None
         self.parameter_name = ""
+        self.rest = False
+        """Whether the parameter takes all that is left of a path."""
         self.routes: dict[str, R] = {}
         """By method; empty where no path ends here."""
 
@@ -70,12 +73,17 @@ class Tree(Generic[R]):
         """The route of a request; None where no route has this path. HEAD is answered as GET."""
         node = self._root
         parameters: dict[str, str] = {}
-        for segment in _segments(path):
+        segments = _segments(path)
+        for place, segment in enumerate(segments):
             child = node.literals.get(segment)
             if child is None:
                 child = node.parameter
-                if child is None or not segment:
+                if child is None or not (segment or node.rest):
                     return None
+                if node.rest:
+                    parameters[node.parameter_name] = "/".join(segments[place:])
+                    node = child
+                    break
                 parameters[node.parameter_name] = segment
             node = child
         route = node.routes.get("GET" if method == "HEAD" else method)
@@ -91,9 +99,10 @@ def _segments(path: str) -> list[str]:
 def _descend(node: _Node[R], segment: str, path: str) -> _Node[R]:
     if not segment.startswith("{"):
         return node.literals.setdefault(segment, _Node())
-    name = segment[1:-1]
+    name, _, kind = segment[1:-1].partition(":")
+    rest = kind == "path"
     if node.parameter is None:
-        node.parameter, node.parameter_name = _Node(), name
-    elif node.parameter_name != name:
+        node.parameter, node.parameter_name, node.rest = _Node(), name, rest
+    elif (node.parameter_name, node.rest) != (name, rest):
         raise ValueError(f"{path}: '{name}' is called '{node.parameter_name}' elsewhere")
     return node.parameter

@@ -177,3 +177,33 @@ async def test_the_body_is_the_stream_s_snapshot(on_stage: Stage, ruleset: Rules
     assert served.etag == "7.1-11"
     assert served.snapshot() != before
     assert gzip.decompress(await served.compressed_snapshot()) == served.snapshot()
+
+
+async def test_a_listening_key_tells_of_changes_and_opens_nothing_else(
+    on_stage: Stage, ruleset: Ruleset
+) -> None:
+    listening = (await on_stage.gateway.serve_key(SERVER_KEY, 5)).listening_key
+    served = await on_stage.gateway.listen_with(listening, 5)
+    news: list[int] = []
+    unsubscribe = served.on_change(lambda: news.append(served.changed))
+    await ruleset.change(("flag:a", {"enabled": True}))
+    await until(lambda: news == [11])
+    unsubscribe()
+    for _ in range(2):
+        with pytest.raises(KeyRefused):
+            await on_stage.gateway.serve_key(listening, 5)
+
+
+@pytest.mark.usefixtures("ruleset")
+async def test_a_secret_is_no_listening_key(on_stage: Stage) -> None:
+    with pytest.raises(KeyRefused):
+        await on_stage.gateway.listen_with(SERVER_KEY, 5)
+
+
+async def test_a_listening_key_dies_with_its_key(on_stage: Stage, ruleset: Ruleset) -> None:
+    listening = (await on_stage.gateway.serve_key(SERVER_KEY, 5)).listening_key
+    served = await on_stage.gateway.listen_with(listening, 5)
+    await ruleset.change((key_document(SERVER_KEY), None))
+    await until(lambda: not served.live)
+    with pytest.raises(KeyRefused):
+        await on_stage.gateway.listen_with(listening, 5)

@@ -25,6 +25,8 @@ TREE = Tree(
         Place("GET", "/projects/{project}"),
         Place("DELETE", "/projects/{project}"),
         Place("POST", "/projects/{project}/flags/{flag}/archive"),
+        Place("POST", "/evaluate"),
+        Place("POST", "/evaluate/{key:path}"),
     ]
 )
 
@@ -33,6 +35,18 @@ def test_parameters_are_what_stood_in_their_places() -> None:
     found = TREE.find("POST", "/projects/demo/flags/new-checkout/archive")
     assert isinstance(found, Found)
     assert found.parameters == {"project": "demo", "flag": "new-checkout"}
+
+
+@pytest.mark.parametrize("rest", ["one", "a/b", "a//b/", "archive", " ", "ns:a", ""])
+def test_a_parameter_may_take_all_that_is_left(rest: str) -> None:
+    found = TREE.find("POST", f"/evaluate/{rest}")
+    assert isinstance(found, Found)
+    assert found.parameters == {"key": rest}
+
+
+def test_a_parameter_that_takes_the_rest_is_no_other() -> None:
+    with pytest.raises(ValueError, match="elsewhere"):
+        Tree([Place("GET", "/{a:path}"), Place("POST", "/{a}")])
 
 
 def test_head_is_answered_as_get() -> None:
