@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from halyard_protocol.codec import to_builtins
 from halyard_protocol.conditions import All, AnyOf, Condition, Leaf
 from halyard_protocol.context import Context
-from halyard_protocol.evaluation import Detail, evaluate
+from halyard_protocol.evaluation import Detail, PrerequisiteOutcome, evaluate
 from halyard_protocol.explanation import Explanation, explain
 from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH, MAX_SEGMENT_DEPTH
+from halyard_protocol.matching import SegmentProblem, Through
 from halyard_protocol.recording import MAX_TRACE_PARTS
 from halyard_protocol.ruleset import (
     Environment,
@@ -30,6 +33,7 @@ from halyard_protocol.traces import FlagTrace, LeafTrace, SegmentTrace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support import vectors
 from tests.support.rulesets import (
     FLAGS,
     NOW_MS,
@@ -45,6 +49,9 @@ from tests.support.rulesets import (
     strange_contexts,
     strange_values,
 )
+from tests.support.vectors import BUCKET_TOLERANCE, ExplanationCase, ExplanationFile
+
+(FILE,) = (file for file in vectors.read_all().values() if isinstance(file, ExplanationFile))
 
 DEFAULT = object()
 ENVIRONMENT = Environment("test")
@@ -119,6 +126,52 @@ def assert_prerequisites_lead_to(trace: FlagTrace, unmet: str | None) -> None:
         assert tested.met == (tested.outcome == "met") == (tested.got in tested.wanted)
         if tested.trace is not None and tested.trace.reason.kind != "ERROR":
             assert tested.trace.variation == tested.got
+
+
+def parts(of: Any) -> Iterator[dict[str, Any]]:
+    """Every object in some JSON."""
+    if isinstance(of, dict):
+        yield of
+    for inner in of.values() if isinstance(of, dict) else of if isinstance(of, list) else ():
+        yield from parts(inner)
+
+
+def without_texts_for_people(written: Any) -> Any:
+    for part in parts(written):
+        part.pop("message", None)
+        if part.get("understood") is False:
+            assert part.pop("problem")
+    return written
+
+
+def assert_alike(found: Any, expected: Any) -> None:
+    """Equal, and of the same types; buckets nearly so."""
+    buckets = [(part, part.pop("bucket")) for part in parts(found) if "bucket" in part]
+    others = [part.pop("bucket") for part in parts(expected) if "bucket" in part]
+    assert [bucket for _, bucket in buckets] == pytest.approx(others, abs=BUCKET_TOLERANCE)
+    assert msgspec.json.encode(found, order="sorted") == msgspec.json.encode(
+        expected, order="sorted"
+    )
+
+
+@pytest.mark.parametrize("case", FILE.cases, ids=lambda case: case.name)
+def test_a_flag_is_explained_as_its_vector_says(case: ExplanationCase) -> None:
+    now_ms = FILE.now if case.now is None else case.now
+    context = Context.of(case.context)
+    found = explain(FILE.ruleset(), case.flag, context, case.default, now_ms)
+    written = without_texts_for_people(msgspec.json.decode(msgspec.json.encode(found)))
+    assert_alike(written, copy.deepcopy(case.explanation))
+
+
+def test_every_word_of_a_trace_has_a_vector() -> None:
+    seen = list(parts([case.explanation for case in FILE.cases]))
+    assert {part["outcome"] for part in seen if "outcome" in part} == set(
+        get_args(PrerequisiteOutcome)
+    )
+    assert {part["through"] for part in seen if "through" in part} == set(get_args(Through))
+    assert {part["problem"] for part in seen if "problem" in part} == set(get_args(SegmentProblem))
+    assert {part["tests"] for part in seen if "tests" in part} == {"group", "attribute", "segments"}
+    assert {part["group"] for part in seen if "group" in part} == {"all", "any", "not"}
 
 
 @given(rulesets, strange_contexts, st.integers(-(10**18), 10**18))

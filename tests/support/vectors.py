@@ -66,6 +66,18 @@ class EvaluationCase(_Strict, frozen=True):
     now: int | None = None
 
 
+class ExplanationCase(_Strict, frozen=True):
+    """One flag for one context, with its trace; ``default`` is null where absent."""
+
+    name: str
+    flag: str
+    context: Any
+    explanation: Any
+    """Without the texts for people: the ``message`` of reasons, the ``problem`` of rules."""
+    default: Any = None
+    now: int | None = None
+
+
 class BucketingCase(_Strict, frozen=True):
     """The bucketing number of a value; null where it cannot be hashed."""
 
@@ -129,6 +141,12 @@ class EvaluationFile(_Ruled, frozen=True, tag="evaluation", kw_only=True):
     cases: list[EvaluationCase]
 
 
+class ExplanationFile(_Ruled, frozen=True, tag="explanations", kw_only=True):
+    """Cases of explanations."""
+
+    cases: list[ExplanationCase]
+
+
 class BucketingFile(_File, frozen=True, tag="bucketing", kw_only=True):
     """Cases of bucketing."""
 
@@ -141,7 +159,9 @@ class ContextFile(_File, frozen=True, tag="contexts", kw_only=True):
     cases: list[ContextCase]
 
 
-VectorFile: TypeAlias = OperatorFile | ConditionFile | EvaluationFile | BucketingFile | ContextFile
+VectorFile: TypeAlias = (
+    OperatorFile | ConditionFile | EvaluationFile | ExplanationFile | BucketingFile | ContextFile
+)
 
 
 def _flag(source: Any) -> Flag | MalformedFlag:
