@@ -10,6 +10,7 @@ Rooms:
     context               who or what is asking
     evaluation            the decision: ``(ruleset, flag, context, now) -> detail``
     evaluator             the same for one ruleset, as everybody asks for it
+    compilation           flags as Python functions, with which the evaluator answers
     explanation           the same with a trace, which says why; recording makes the trace as the
                           evaluation tells it what it does, traces are its types, showing makes
                           what strangers wrote fit for it
