@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from queue import Queue
+from time import monotonic
 from typing import Any
 
 import pytest
 from halyard_sdk import AsyncClient, Client, testing
-from halyard_sdk.openfeature import HalyardProvider, read_context
+from halyard_sdk.openfeature import READY_TIMEOUT_S, HalyardProvider, read_context
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import EventDetails, ProviderEvent, ProviderEventDetails
@@ -429,8 +430,10 @@ async def test_a_client_of_the_callers_is_left_open(peer: StreamPeer) -> None:
 async def test_an_async_client_answers_the_async_resolvers(peer: StreamPeer) -> None:
     async with AsyncClient(peer.url, KEY) as client:
         provider = HalyardProvider(client)
+        began_s = monotonic()
         with pytest.raises(ProviderNotReadyError):
             provider.initialize(EvaluationContext())  # in the loop that it would wait for
+        assert monotonic() - began_s < READY_TIMEOUT_S / 2
         ready = asyncio.create_task(asyncio.to_thread(api.set_provider_and_wait, provider))
         talk = await peer.talk()
         await talk.synchronises(3, flag("beta"))
