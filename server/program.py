@@ -31,7 +31,8 @@ from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
 from server.http.dependencies import Dependencies
-from server.http.table import ROUTES
+from server.http.routes import Route
+from server.http.table import KEY_ROUTES, ROUTES
 from server.installation import ensure_admin, ensure_token
 from server.listening import BACKLOG, listen
 from server.readiness import Readiness, RulesetsPresence
@@ -153,9 +154,8 @@ async def _first_account(program: Program) -> None:
 
 async def _serve_http(program: Program, listener: socket.socket) -> None:
     settings = program.settings
-    routes = ROUTES if "api" in settings.roles else operations.ROUTES
     config = uvicorn.Config(
-        create_app(_dependencies(program), routes=routes),
+        create_app(_dependencies(program), routes=_routes(settings)),
         ws=program.gateway.protocol if "gateway" in settings.roles else "none",  # type: ignore[arg-type]
         http="httptools",
         lifespan="off",
@@ -169,6 +169,13 @@ async def _serve_http(program: Program, listener: socket.socket) -> None:
     server = DrainingServer(config, program.gateway, window_s, grace_s=min(GRACE_S, window_s))
     log.info("listening", host=settings.host, port=program.port, roles=settings.roles)
     await server.serve([listener])
+
+
+def _routes(settings: Settings) -> tuple[Route, ...]:
+    if "api" in settings.roles:
+        return ROUTES
+    of_gateway = KEY_ROUTES if "gateway" in settings.roles else ()
+    return (*operations.ROUTES, *of_gateway)
 
 
 def _dependencies(program: Program) -> Dependencies:

@@ -16,6 +16,8 @@ Rooms:
     queries, paging   query parameters, cursors
     concurrency       ETag, If-Match, Idempotency-Key, ``minSeq``, ``at``
     writes            the way of every write
+    sdk_ruleset       what SDK keys read
+    negotiation       what a client has already, and which encoding it reads
     ofrep             evaluation as OpenFeature's providers ask for it
     openapi           the table as OpenAPI 3.1
 

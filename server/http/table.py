@@ -17,6 +17,7 @@ from server.http import (
     projection_status,
     projects,
     sdk_keys,
+    sdk_ruleset,
     segments,
 )
 from server.http.call import Call
@@ -44,6 +45,7 @@ ROUTES: tuple[Route, ...] = (
     *segments.ROUTES,
     *posted.ROUTES,
     *events.ROUTES,
+    *sdk_ruleset.ROUTES,
     *projection_status.ROUTES,
     *operations.ROUTES,
     reading(
@@ -55,3 +57,6 @@ ROUTES: tuple[Route, ...] = (
         response=dict[str, Any],
     ),
 )
+
+KEY_ROUTES = tuple(route for route in ROUTES if route.sdk_keys)
+"""What a process serves that has the gateway, and not the rest of the API."""

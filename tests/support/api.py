@@ -19,6 +19,7 @@ from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
 from server.http.dependencies import Dependencies
+from server.writing.log_writer import Published
 from server.writing.submission import Submission
 from server.writing.writers import Writers
 
@@ -40,11 +41,13 @@ async def install(dependencies: Dependencies) -> None:
 
 
 @asynccontextmanager
-async def running_dependencies(database_url: str, **more: Any) -> AsyncIterator[Dependencies]:
+async def running_dependencies(
+    database_url: str, published: Published = lambda _log, _seq: None, **more: Any
+) -> AsyncIterator[Dependencies]:
     """One server process's dependencies; ``more`` are further fields of them."""
     async with create_pool(database_url, max_size=4) as pool, asyncio.TaskGroup() as tasks:
         store = EventStore(pool)
-        writers = Writers(store, tasks, lambda _log, _seq: None)
+        writers = Writers(store, tasks, published)
 
         accounts = Accounts(pool)
         if await accounts.by_id(ADMIN) is None:

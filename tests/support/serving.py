@@ -1,0 +1,57 @@
+"""The API beside a projector and a gateway, all real: what SDK keys are served from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import redis.asyncio
+
+from projections.rulesets import Rulesets
+from projections.runner import Projector
+from server.http.dependencies import Dependencies
+from server.readiness import RulesetsPresence
+from streaming.caller import NotAvailable
+from streaming.gateway import Gateway
+from streaming.serving import ServedEnvironment
+from streaming.settings import StreamSettings
+from tests.support.api import running_dependencies
+
+
+@asynccontextmanager
+async def serving_dependencies(
+    database_url: str,
+    client: redis.asyncio.Redis,
+    settings: StreamSettings | None = None,
+) -> AsyncIterator[Dependencies]:
+    """One process with all roles; what is written reaches the gateway as soon as it can."""
+    projectors: list[Projector] = []
+
+    def published(log_id: str, seq: int) -> None:
+        for projector in projectors:
+            projector.nudge(log_id, seq)
+
+    async with running_dependencies(database_url, published) as bare:
+        projectors.append(Projector(bare.store, client))
+        rulesets = Rulesets(client)
+        presence = RulesetsPresence(bare.store, bare.writers, rulesets)
+        gateway = Gateway(client, is_current=presence.is_current, settings=settings)
+        runs = (projectors[0].run(), gateway.run())
+        running = [asyncio.create_task(run) for run in runs]
+        yield replace(bare, gateway=gateway, rulesets=rulesets)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def served_soon(dependencies: Dependencies, key: str) -> ServedEnvironment:
+    """The environment of a key that was just issued: no message tells when it has arrived."""
+    assert dependencies.gateway is not None
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await dependencies.gateway.serve_key(key, 5)
+            except NotAvailable:
+                await asyncio.sleep(0.005)
