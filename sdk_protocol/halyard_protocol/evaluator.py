@@ -1,34 +1,109 @@
 """What one ruleset answers: what an SDK, the gateway and the HTTP endpoints all evaluate with.
 
-It must give the answers of :func:`halyard_protocol.evaluation.evaluate`, the reference, and like
-that it is pure and total: the caller passes the instant.
+It gives the answers of :func:`halyard_protocol.evaluation.evaluate`, the reference, and like that
+it is pure and total: the caller passes the instant. A flag is interpreted until it has been asked
+for a few times, and then compiled: so a ruleset that is asked for each flag once, or a flag that
+changes faster than it is used, costs no compilation.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
 
-from halyard_protocol.context import Context
+from halyard_protocol.compilation.compiler import Known, NotCompiled, compile_flag
+from halyard_protocol.context import Attributes, Context
 from halyard_protocol.evaluation import Detail, evaluate
 from halyard_protocol.ruleset import Ruleset
+
+Decide: TypeAlias = Callable[[dict[str, Attributes], int, Any], Detail]
+"""From the attributes by kind, the instant (epoch milliseconds) and the caller's default."""
+
+INTERPRETED_CALLS = 8
+"""Compiling costs about as much as interpreting so many times."""
 
 
 class Evaluator:
     """Evaluates the flags of one ruleset; safe to use from many threads.
 
+    Answers are shared: their values must not be changed.
+
     Attributes:
         ruleset: what it answers from; never changed.
+        decisions: for each flag key, existing or not, the function that decides it. What
+            :meth:`detail` does, without a call more.
     """
 
-    __slots__ = ("ruleset",)
+    __slots__ = ("decisions", "ruleset")
 
     def __init__(self, ruleset: Ruleset) -> None:
         self.ruleset = ruleset
+        self.decisions = Decisions(ruleset, {})
 
     def following(self, ruleset: Ruleset) -> Evaluator:
-        """The evaluator of the ruleset that replaces this one's; keeps what is still right."""
-        return Evaluator(ruleset)
+        """The evaluator of the ruleset that replaces this one's.
+
+        What was compiled is kept for each flag whose documents are the same objects in both.
+        """
+        following = Evaluator.__new__(Evaluator)
+        following.ruleset = ruleset
+        following.decisions = Decisions(ruleset, self.decisions.kept_for(ruleset))
+        return following
 
     def detail(self, flag_key: str, context: Context, default: Any, now_ms: int) -> Detail:
         """Decide one flag for one context at one instant (``now_ms``, since the epoch)."""
-        return evaluate(self.ruleset, flag_key, context, default, now_ms)
+        return self.decisions[flag_key](context.kinds, now_ms, default)
+
+
+class Decisions(dict[str, Decide]):
+    """The functions that are ready to be called; any other is found when it is asked for."""
+
+    __slots__ = ("_calls", "_known", "_ruleset")
+
+    def __init__(self, ruleset: Ruleset, known: Known) -> None:
+        super().__init__()
+        self._ruleset = ruleset
+        self._known = known
+        self._calls: dict[str, int] = {}
+
+    def __missing__(self, key: str) -> Decide:
+        """The function of a flag that is not ready yet."""
+        known = self._known.get(("flag", key))
+        if known is not None and known.holds_in(self._ruleset):
+            self[key] = known.call
+            return known.call
+        calls = self._calls.get(key, 0)
+        if calls < INTERPRETED_CALLS or key not in self._ruleset.flags:
+            if key in self._ruleset.flags:  # strangers' keys must not pile up
+                self._calls[key] = calls + 1
+            return self._interpreted(key)
+        return self._compiled(key)
+
+    def _interpreted(self, key: str) -> Decide:
+        return partial(_interpret, self._ruleset, key)
+
+    def _compiled(self, key: str) -> Decide:
+        try:
+            decide: Decide = compile_flag(self._ruleset, key, self._known).call
+        except NotCompiled:
+            decide = self._interpreted(key)
+        self[key] = decide
+        return decide
+
+    def kept_for(self, ruleset: Ruleset) -> Known:
+        """What was compiled so far, without what the ruleset has no more."""
+        known = self._known
+        if len(known) > 2 * (len(ruleset.flags) + len(ruleset.segments)):
+            return {
+                (sort, key): compiled
+                for (sort, key), compiled in tuple(known.items())
+                if key in (ruleset.flags if sort == "flag" else ruleset.segments)
+            }
+        return known
+
+
+def _interpret(
+    ruleset: Ruleset, key: str, kinds: dict[str, Attributes], now_ms: int, default: Any
+) -> Detail:
+    return evaluate(ruleset, key, Context(kinds), default, now_ms)

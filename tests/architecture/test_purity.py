@@ -34,6 +34,9 @@ WORLDLY = {
 MAY_WRITE_FILES = {"sdk_protocol/halyard_protocol/schema.py"}
 """Run by hand to generate files, and imported by nothing else in the package."""
 
+MAY_MAKE_CODE = {"sdk_protocol/halyard_protocol/compilation/source.py"}
+"""The one place where text becomes Python: its own, never a flag's."""
+
 CLOCKS_AND_FILES = {"now", "utcnow", "today", "open", "print", "input", "exec", "eval"}
 
 CATCH_ALL = {
@@ -91,10 +94,11 @@ def test_a_pure_module_reaches_for_nothing(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PURE, ids=house.name_of)
 def test_a_pure_module_asks_no_clock_and_opens_no_file(path: Path) -> None:
+    forbidden = CLOCKS_AND_FILES
+    if house.name_of(path) in MAY_MAKE_CODE:
+        forbidden = forbidden - {"exec"}
     if house.name_of(path) not in MAY_WRITE_FILES:
-        assert [
-            f"line {line}: {name}" for name, line in calls(path) if name in CLOCKS_AND_FILES
-        ] == []
+        assert [f"line {line}: {name}" for name, line in calls(path) if name in forbidden] == []
 
 
 @pytest.mark.parametrize("path", PURE, ids=house.name_of)

@@ -1,0 +1,186 @@
+"""The expression of one comparison, operator by operator.
+
+Each has the form ``<inlined> if <the attribute is of a usual type> else other(x, now)``, where
+``other`` is the operator's own definition: it also knows arrays, absence and strangers. An operator
+without an entry in the table is only that.
+
+What is inlined may rely on the values having been understood (no value has a problem).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from halyard_protocol.compilation.source import Source
+from halyard_protocol.conditions import Json, Leaf
+from halyard_protocol.instants import read_duration, read_instant
+from halyard_protocol.operators import OPERATIONS, Operation, compare
+from halyard_protocol.semver import precedence
+
+Inline: TypeAlias = "tuple[tuple[type, ...], str]"
+"""Of which types the attribute ``x`` must be, exactly, and the expression that then decides."""
+
+
+def comparison(source: Source, leaf: Leaf, value: str) -> str:
+    """The expression of a leaf that compares ``value``, the expression of its attribute."""
+    operation = OPERATIONS[leaf.op]
+    other = source.bind(_other(operation, leaf.values))
+    inline = _inline(source, leaf, operation)
+    if inline is None:
+        return f"{other}({value}, now)"
+    types, decides = inline
+    first, *more = (of.__name__ for of in types)
+    usual = f"(x := {value}).__class__ is {first}"
+    usual = " or ".join((usual, *(f"x.__class__ is {name}" for name in more)))
+    negation = "not " if operation.negated else ""
+    return f"({negation}({decides}) if {usual} else {other}(x, now))"
+
+
+def _other(operation: Operation, values: tuple[Json, ...]) -> Callable[[Any, int], bool]:
+    """The operator itself, for an attribute of any type, or a missing one."""
+    words = _words(operation, values)
+    negated = operation.negated
+
+    def other(attribute: Any, now_ms: int) -> bool:
+        if attribute is None:
+            return False
+        if words is not None and attribute.__class__ is list:
+            for element in attribute:
+                if element.__class__ is not str:
+                    break
+                if element in words:
+                    return not negated
+            else:
+                return negated
+        return compare(operation, attribute, values, now_ms)
+
+    return other
+
+
+def _words(operation: Operation, values: tuple[Json, ...]) -> frozenset[str] | None:
+    """The strings among the values where an array's strings are compared for being equal."""
+    same = OPERATIONS["equals"].test
+    if same not in (operation.test, operation.test_element):
+        return None
+    return frozenset(value for value in values if isinstance(value, str))
+
+
+def _inline(source: Source, leaf: Leaf, operation: Operation) -> Inline | None:
+    name = leaf.op
+    if operation.negated:
+        name = name.removeprefix("not")
+        name = name[0].lower() + name[1:]
+    write = _INLINED.get(name)
+    return write(source, leaf.values) if write is not None and leaf.values else None
+
+
+def _equality(source: Source, values: tuple[Json, ...]) -> Inline | None:
+    strings = [value for value in values if isinstance(value, str)]
+    if strings:
+        return (str,), _among(source, strings)
+    if all(isinstance(value, bool) for value in values):
+        return (bool,), f"x in {source.bind(frozenset(values))}"
+    if not any(isinstance(value, bool) for value in values):
+        return (int,), _among(source, list(values))
+    return None
+
+
+def _among(source: Source, values: list[Any]) -> str:
+    if len(values) == 1:
+        return f"x == {source.bind(values[0])}"
+    return f"x in {source.bind(frozenset(values))}"
+
+
+def _containing(source: Source, values: tuple[Json, ...]) -> Inline | None:
+    strings = [value for value in values if isinstance(value, str)]
+    return ((str,), f"{source.bind(strings[0])} in x") if len(strings) == 1 else None
+
+
+def _starting(source: Source, values: tuple[Json, ...]) -> Inline:
+    return (str,), f"x.startswith({source.bind(values)})"
+
+
+def _ending(source: Source, values: tuple[Json, ...]) -> Inline:
+    return (str,), f"x.endswith({source.bind(values)})"
+
+
+def _matching(source: Source, values: tuple[Json, ...]) -> Inline | None:
+    return ((str,), f"search({source.bind(values[0])}, x)") if len(values) == 1 else None
+
+
+def _above(sign: str) -> Callable[[Source, tuple[Json, ...]], Inline]:
+    """Above any of the values is above the least of them."""
+    return lambda source, values: ((int, float), f"x {sign} {source.bind(_least(values))}")
+
+
+def _below(sign: str) -> Callable[[Source, tuple[Json, ...]], Inline]:
+    return lambda source, values: ((int, float), f"x {sign} {source.bind(_greatest(values))}")
+
+
+def _least(values: Any) -> Any:
+    return min(values)
+
+
+def _greatest(values: Any) -> Any:
+    return max(values)
+
+
+def _before(source: Source, values: tuple[Json, ...]) -> Inline:
+    limit = source.bind(_greatest(map(read_instant, values)))
+    return (str,), f"(y := instant(x)) is not None and y < {limit}"
+
+
+def _after(source: Source, values: tuple[Json, ...]) -> Inline:
+    limit = source.bind(_least(map(read_instant, values)))
+    return (str,), f"(y := instant(x)) is not None and y > {limit}"
+
+
+def _ago(sign: str) -> Callable[[Source, tuple[Json, ...]], Inline | None]:
+    def write(source: Source, values: tuple[Json, ...]) -> Inline | None:
+        if len(values) != 1:
+            return None
+        duration = source.bind(read_duration(str(values[0])))
+        return (str,), f"(y := instant(x)) is not None and y {sign} before_now({duration}, now)"
+
+    return write
+
+
+def _version_equal(source: Source, values: tuple[Json, ...]) -> Inline:
+    return (str,), f"precedence(x) in {source.bind(frozenset(_precedences(values)))}"
+
+
+def _version_above(source: Source, values: tuple[Json, ...]) -> Inline:
+    limit = source.bind(_least(_precedences(values)))
+    return (str,), f"(y := precedence(x)) is not None and y > {limit}"
+
+
+def _version_below(source: Source, values: tuple[Json, ...]) -> Inline:
+    limit = source.bind(_greatest(_precedences(values)))
+    return (str,), f"(y := precedence(x)) is not None and y < {limit}"
+
+
+def _precedences(values: tuple[Json, ...]) -> list[Any]:
+    return [precedence(str(value)) for value in values]
+
+
+_INLINED: dict[str, Callable[[Source, tuple[Json, ...]], Inline | None]] = {
+    "equals": _equality,
+    "in": _equality,
+    "contains": _containing,
+    "startsWith": _starting,
+    "endsWith": _ending,
+    "matches": _matching,
+    "greaterThan": _above(">"),
+    "greaterThanOrEqual": _above(">="),
+    "lessThan": _below("<"),
+    "lessThanOrEqual": _below("<="),
+    "before": _before,
+    "after": _after,
+    "olderThan": _ago("<"),
+    "newerThan": _ago(">"),
+    "semverEquals": _version_equal,
+    "semverGreaterThan": _version_above,
+    "semverLessThan": _version_below,
+}
+"""By the positive operator."""

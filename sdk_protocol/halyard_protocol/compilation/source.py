@@ -1,0 +1,73 @@
+"""Lines and constants become a function.
+
+A line is text of this package; what comes from a ruleset enters as a constant only, through
+:meth:`Source.bind`. The compiled code of a shape (the text) is kept and shared by all functions of
+that shape, which differ in the constants that their cells hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from halyard_protocol.compilation import calls
+
+_KEPT_LENGTH = 16_384
+"""Shapes longer than this are rare, and not kept."""
+
+
+class Source:
+    """The body of a function in the making.
+
+    Attributes:
+        head: lines that stand before all others.
+    """
+
+    def __init__(self, parameters: str) -> None:
+        self.head: list[str] = []
+        self._parameters = parameters
+        self._lines: list[str] = []
+        self._constants: list[Any] = []
+        self._texts: dict[str, str] = {}
+
+    def bind(self, constant: Any) -> str:
+        """The name by which the lines get at ``constant``."""
+        if constant.__class__ is not str:
+            return self._bound(constant)
+        name = self._texts.get(constant)
+        if name is None:
+            name = self._texts[constant] = self._bound(constant)
+        return name
+
+    def _bound(self, constant: Any) -> str:
+        self._constants.append(constant)
+        return f"c{len(self._constants) - 1}"
+
+    def line(self, text: str, depth: int = 0) -> None:
+        """Add a line, ``depth`` blocks deep."""
+        self._lines.append(f"{'  ' * depth}{text}")
+
+    def text(self) -> str:
+        """What is parsed: a function that binds the constants and answers the function itself."""
+        names = ", ".join(f"c{number}" for number in range(len(self._constants)))
+        body = "\n".join(f"    {line}" for line in (*self.head, *self._lines))
+        return f"def bound({names}):\n  def made({self._parameters}):\n{body}\n  return made\n"
+
+    def function(self) -> Callable[..., Any]:
+        """The function; it shares its code with every other of the same shape."""
+        text = self.text()
+        shape = _shape(text) if len(text) <= _KEPT_LENGTH else _parsed(text)
+        made: Callable[..., Any] = shape(*self._constants)
+        return made
+
+
+def _parsed(text: str) -> Callable[..., Any]:
+    scope: dict[str, Any] = {}
+    code = compile(text, "<halyard>", "exec", dont_inherit=True)
+    exec(code, calls.NAMES, scope)  # noqa: S102 the text is ours: constants are bound, not written
+    shape: Callable[..., Any] = scope["bound"]
+    return shape
+
+
+_shape = lru_cache(maxsize=512)(_parsed)
