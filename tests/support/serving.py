@@ -47,9 +47,15 @@ async def serving_dependencies(
 
 
 async def served_soon(dependencies: Dependencies, key: str) -> ServedEnvironment:
-    """The environment of a key that was just issued: no message tells when it has arrived."""
+    """The environment of a key that was just issued, once every ruleset is there.
+
+    No message tells when.
+    """
     assert dependencies.gateway is not None
+    assert dependencies.rulesets is not None
+    presence = RulesetsPresence(dependencies.store, dependencies.writers, dependencies.rulesets)
     async with asyncio.timeout(10):
+        await presence.wait_complete()
         while True:
             try:
                 return await dependencies.gateway.serve_key(key, 5)
