@@ -21,9 +21,9 @@ _MINUTE_MS = 60 * _SECOND_MS
 _HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
 _MONTHS = 12
-_KEPT_LENGTH = 64
-"""Texts and names up to this long are remembered once read: longer ones come from nobody who means
-well, and thousands of them would fill the memory."""
+_MAX_LENGTH = 64
+"""Characters of an instant, a duration or a zone. Asked before a cache is, which would otherwise
+keep whatever strangers send."""
 
 _RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
@@ -56,12 +56,13 @@ def read_instant(source: object) -> int | float | None:
     A date alone is its midnight in UTC. There is no second 60, and no year 0000.
     """
     if isinstance(source, str):
-        return _known_text(source) if len(source) <= _KEPT_LENGTH else _read_text(source)
+        return _read_text(source) if len(source) <= _MAX_LENGTH else None
     if isinstance(source, int):
         return None if isinstance(source, bool) else source
     return source if isinstance(source, float) and math.isfinite(source) else None
 
 
+@lru_cache(maxsize=4096)
 def _read_text(text: str) -> int | None:
     match = _RFC_3339.fullmatch(text)
     if match is None:
@@ -74,9 +75,6 @@ def _read_text(text: str) -> int | None:
     except ValueError:
         return None
     return instant_ms(whole) + _fraction_ms(fraction)
-
-
-_known_text = lru_cache(maxsize=4096)(_read_text)
 
 
 def _offset(sign: str | None, hours: str | None, minutes: str | None) -> tzinfo:
@@ -97,9 +95,10 @@ def read_duration(text: str) -> Duration | None:
 
     Only seconds may have a fraction, written with a point.
     """
-    return _known_duration(text) if len(text) <= _KEPT_LENGTH else _read_duration(text)
+    return _read_duration(text) if len(text) <= _MAX_LENGTH else None
 
 
+@lru_cache(maxsize=4096)
 def _read_duration(text: str) -> Duration | None:
     match = _DURATION.fullmatch(text)
     if match is None:
@@ -114,9 +113,6 @@ def _read_duration(text: str) -> Duration | None:
         + _fraction_ms(fraction)
     )
     return Duration(years * _MONTHS + months, ms)
-
-
-_known_duration = lru_cache(maxsize=4096)(_read_duration)
 
 
 def before_now(duration: Duration, now_ms: int) -> int:
@@ -145,7 +141,7 @@ def _moment(now_ms: int, zone: tzinfo) -> datetime | None:
 
 def read_zone(name: str) -> tzinfo | None:
     """The IANA time zone of that name; None where this machine has none."""
-    return _known_zone(name) if len(name) <= _KEPT_LENGTH else None
+    return _known_zone(name) if len(name) <= _MAX_LENGTH else None
 
 
 @lru_cache(maxsize=1024)
