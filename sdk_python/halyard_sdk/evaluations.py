@@ -9,11 +9,13 @@ import copy
 import logging
 from collections.abc import Mapping
 from time import time_ns
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
-from halyard_protocol.context import Context, InvalidContext
-from halyard_protocol.evaluation import Detail, Reason, evaluate
-from halyard_protocol.ruleset import Flag, FlagType, MalformedFlag, Ruleset
+from halyard_protocol.context import USER, Attributes, Context, InvalidContext
+from halyard_protocol.evaluation import Detail, Reason
+from halyard_protocol.evaluator import Evaluator
+from halyard_protocol.explanation import Explanation, explain
+from halyard_protocol.ruleset import Environment, Flag, FlagType, Ruleset
 
 log = logging.getLogger("halyard_sdk")
 
@@ -36,6 +38,16 @@ _PYTHON_TYPES: dict[FlagType, tuple[type, ...]] = {
 _NOT_READY = Reason("ERROR", error_code=PROVIDER_NOT_READY, message="there is no ruleset yet")
 
 
+_MUTABLE = (dict, list)
+
+
+class ExplainedDetail(Detail, frozen=True):
+    """A detail, and how it came about."""
+
+    explanation: Explanation | None
+    """None where there was nothing to evaluate: no ruleset, or no valid context."""
+
+
 class RulesetSource(Protocol):
     """Where the present ruleset is to be had; None while there is none."""
 
@@ -53,6 +65,7 @@ class Evaluations:
     """
 
     _source: RulesetSource
+    _evaluator = Evaluator(Ruleset(Environment(""), {}, {}))
 
     def variation(self, key: str, context: AnyContext, default: D) -> D | Any:
         """The flag's value for this context, of whatever type the flag is."""
@@ -82,6 +95,7 @@ class Evaluations:
         """The value of a JSON flag, the caller's to keep; the default for another type."""
         return self.detail(key, context, default, expect="json").value
 
+    @overload
     def detail(
         self,
         key: str,
@@ -89,19 +103,50 @@ class Evaluations:
         default: Any,
         *,
         expect: FlagType | None = None,
+        explain: Literal[False] = False,
+    ) -> Detail: ...
+
+    @overload
+    def detail(
+        self,
+        key: str,
+        context: AnyContext,
+        default: Any,
+        *,
+        expect: FlagType | None = None,
+        explain: Literal[True],
+    ) -> ExplainedDetail: ...
+
+    def detail(
+        self,
+        key: str,
+        context: AnyContext,
+        default: Any,
+        *,
+        expect: FlagType | None = None,
+        explain: bool = False,
     ) -> Detail:
-        """The value with its variation and the reason.
+        """The value with its variation and the reason; with ``explain``, also how it came about.
 
         Where something is wrong, ``reason.kind`` is ``ERROR`` and ``reason.error_code`` one of
         PROVIDER_NOT_READY, FLAG_NOT_FOUND, MALFORMED_FLAG, INVALID_CONTEXT, TYPE_MISMATCH (the
-        flag is not of the type in ``expect``), GENERAL.
+        flag is not of the type in ``expect``), GENERAL. Explaining takes some hundred times as
+        long: it is for finding out, not for serving.
         """
         try:
+            if explain:
+                return self._explained(key, context, default, expect)
             ruleset = self._source.ruleset
-            if ruleset is None:
-                return Detail(default, None, _NOT_READY)
-            asking = context if isinstance(context, Context) else Context.of(context)
-            return _answer(ruleset, key, asking, default, expect)
+            evaluator = self._evaluator
+            if evaluator.ruleset is not ruleset:
+                if ruleset is None:
+                    return Detail(default, None, _NOT_READY)
+                evaluator = self._follow(ruleset)
+            kinds = context.kinds if context.__class__ is Context else _kinds(context)
+            answer = evaluator.decisions[key](kinds, time_ns() // 1_000_000, default)
+            if expect is None and answer.value.__class__ not in _MUTABLE:
+                return answer
+            return _checked(answer, ruleset, key, default, expect)
         except InvalidContext as problem:
             return _error(default, INVALID_CONTEXT, str(problem))
         except Exception as fault:
@@ -118,43 +163,73 @@ class Evaluations:
             ruleset = self._source.ruleset
             if ruleset is None:
                 return {}
-            asking = context if isinstance(context, Context) else Context.of(context)
-            answers = {key: _answer(ruleset, key, asking, None, None) for key in ruleset.flags}
+            decisions = self._follow(ruleset).decisions
+            kinds, now_ms = _kinds(context), time_ns() // 1_000_000
+            answers = {key: decisions[key](kinds, now_ms, None) for key in ruleset.flags}
         except InvalidContext as problem:
             log.warning("no flags for an invalid context: %s", problem)
             return {}
         except Exception:
             log.exception("a fault while evaluating")
             return {}
-        return {key: a.value for key, a in answers.items() if a.reason.kind != "ERROR"}
+        return {key: _own(a.value) for key, a in answers.items() if a.reason.kind != "ERROR"}
+
+    def _follow(self, ruleset: Ruleset) -> Evaluator:
+        """The evaluator of the present ruleset; keeps what was compiled for the one before."""
+        evaluator = self._evaluator
+        if evaluator.ruleset is not ruleset:
+            evaluator = self._evaluator = evaluator.following(ruleset)
+        return evaluator
+
+    def _explained(
+        self, key: str, context: AnyContext, default: Any, expect: FlagType | None
+    ) -> ExplainedDetail:
+        ruleset = self._source.ruleset
+        if ruleset is None:
+            return ExplainedDetail(default, None, _NOT_READY, None)
+        try:
+            asking = Context(_kinds(context))
+        except InvalidContext as problem:
+            reason = _error(default, INVALID_CONTEXT, str(problem)).reason
+            return ExplainedDetail(default, None, reason, None)
+        explanation = explain(ruleset, key, asking, default, time_ns() // 1_000_000)
+        detail = _checked(explanation.detail, ruleset, key, default, expect)
+        return ExplainedDetail(detail.value, detail.variation, detail.reason, explanation)
 
 
-def _answer(
-    ruleset: Ruleset, key: str, asking: Context, default: Any, expect: FlagType | None
+def _kinds(context: AnyContext) -> dict[str, Attributes]:
+    """The attributes by kind; those of a plain user as they are, for the length of one call."""
+    if context.__class__ is dict and "kind" not in context:
+        key = context.get("key")
+        if key is None or (key.__class__ is str and key):
+            return {USER: context}
+    return context.kinds if isinstance(context, Context) else Context.of(context).kinds
+
+
+def _checked(
+    answer: Detail, ruleset: Ruleset, key: str, default: Any, expect: FlagType | None
 ) -> Detail:
-    answer = evaluate(ruleset, key, asking, default, time_ns() // 1_000_000)
+    """The same answer if it is of the expected type; a list or an object as the caller's own."""
     if answer.variation is None:
         return answer
-    if expect is not None and not _is_of(expect, answer.value, ruleset.flags[key]):
-        return _mismatch(default, key, expect)
-    return _handed_out(answer)
-
-
-def _handed_out(answer: Detail) -> Detail:
-    """The same answer; a list or an object as a copy, for the ruleset's own must never change."""
-    if answer.value.__class__ not in (dict, list):
+    value = answer.value
+    if expect is not None and not _is_of(expect, value, ruleset, key):
+        return _error(default, TYPE_MISMATCH, f"the flag '{key}' is not of type {expect}")
+    if value.__class__ not in _MUTABLE:
         return answer
-    return Detail(copy.deepcopy(answer.value), answer.variation, answer.reason)
+    return Detail(_own(value), answer.variation, answer.reason)
 
 
-def _is_of(expected: FlagType, value: Any, flag: Flag | MalformedFlag) -> bool:
+def _own(value: Any) -> Any:
+    """A copy where that is needed, for a ruleset's values must never change."""
+    return copy.deepcopy(value) if value.__class__ in _MUTABLE else value
+
+
+def _is_of(expected: FlagType, value: Any, ruleset: Ruleset, key: str) -> bool:
     if expected == "json":
+        flag = ruleset.flags[key]
         return isinstance(flag, Flag) and flag.type == "json"
     return value.__class__ in _PYTHON_TYPES[expected]
-
-
-def _mismatch(default: Any, key: str, expected: FlagType) -> Detail:
-    return _error(default, TYPE_MISMATCH, f"the flag '{key}' is not of type {expected}")
 
 
 def _error(default: Any, code: str, message: str) -> Detail:

@@ -142,3 +142,44 @@ def test_a_value_that_is_changed_by_its_caller_changes_nobody_elses(flags: InMem
 def test_all_flags_leaves_out_those_in_error(flags: InMemoryClient) -> None:
     flags.put({"key": "broken", "enabled": True, "fallthrough": {"variation": "nowhere"}})
     assert flags.all_flags("alice") == VALUES
+
+
+def test_a_detail_explains_itself_where_it_is_asked_to(flags: InMemoryClient) -> None:
+    flags.put(testing.flag("bool").serve(False).rule(True, "country", "in", "DE"))
+    detail = flags.detail("bool", {"key": "a", "country": "DE"}, None, explain=True)
+    assert (detail.value, detail.reason.kind) == (True, "RULE_MATCH")
+    assert detail.explanation is not None
+    assert detail.explanation.trace is not None
+    assert [rule.matched for rule in detail.explanation.trace.rules] == [True]
+    assert flags.detail("bool", {"key": "a"}, None, explain=True, expect="string").reason == (
+        flags.detail("bool", {"key": "a"}, None, expect="string").reason
+    )
+
+
+@pytest.mark.parametrize("context", [5, {"key": ""}])
+def test_an_explanation_of_nothing_is_none(flags: InMemoryClient, context: Any) -> None:
+    detail = flags.detail("bool", context, "mine", explain=True)
+    assert (detail.value, detail.explanation) == ("mine", None)
+    assert detail.reason.error_code == "INVALID_CONTEXT"
+
+
+@pytest.mark.parametrize("form", ["detail", "explained", "all_flags"])
+def test_what_is_handed_out_is_the_callers_own(flags: InMemoryClient, form: str) -> None:
+    def tree() -> Any:
+        match form:
+            case "detail":
+                return flags.detail("tree", "alice", None).value
+            case "explained":
+                return flags.detail("tree", "alice", None, explain=True).value
+            case _:
+                return flags.all_flags("alice")["tree"]
+
+    for _ in range(12):  # interpreted, then compiled
+        tree()["a"].append(2)
+        assert tree() == {"a": [1]}
+
+
+def test_a_callers_own_context_is_not_changed(flags: InMemoryClient) -> None:
+    context = {"key": "alice", "tags": ["a"]}
+    flags.boolean("bool", context, default=False)
+    assert context == {"key": "alice", "tags": ["a"]}

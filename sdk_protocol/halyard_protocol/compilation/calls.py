@@ -32,8 +32,8 @@ def number(prefix: bytes, text: str) -> float:
         hashed = prefix + text.encode()
     except UnicodeEncodeError:
         hashed = prefix + text.encode("utf-8", "surrogatepass")
-    (bits,) = _first_64_bits(sha1(hashed).digest())  # noqa: S324 no secret is hashed
-    return float(bits >> 4) / _SCALE
+    number: float = (_first_64_bits(sha1(hashed).digest())[0] >> 4) / _SCALE  # noqa: S324
+    return number
 
 
 def walk(found: Any, steps: tuple[str, ...]) -> Any:

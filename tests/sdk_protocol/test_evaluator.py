@@ -1,0 +1,198 @@
+"""What an evaluator keeps from one ruleset to the next, and that its answers never lag behind."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import msgspec
+from halyard_protocol.codec import convert
+from halyard_protocol.context import Context
+from halyard_protocol.evaluation import evaluate
+from halyard_protocol.evaluator import INTERPRETED_CALLS, Evaluator
+from halyard_protocol.ruleset import Environment, Flag, Ruleset, Segment
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.sdk_protocol.test_compilation import on_off
+from tests.support.rulesets import FLAGS, NOW_MS, SEGMENTS, contexts, environments, flags, rulesets
+from tests.support.rulesets import segments as random_segments
+
+DEFAULT = object()
+ALICE = Context.of("alice")
+
+
+def of_json(kind: type[Any], **parts: Any) -> Any:
+    return convert(parts, kind)
+
+
+PARENT = on_off("parent")
+FLAG = of_json(
+    Flag,
+    key="one",
+    enabled=True,
+    variations=[{"key": "on", "value": True}, {"key": "off", "value": False}],
+    offVariation="off",
+    prerequisites=[{"flag": "parent", "variations": ["on"]}],
+    rules=[
+        {"id": "s", "when": {"op": "segment", "values": ["s"]}, "serve": {"variation": "on"}},
+        {
+            "id": "e",
+            "when": {"kind": "environment", "attribute": "x", "op": "equals", "values": [1]},
+            "serve": {"variation": "on"},
+        },
+    ],
+    fallthrough={"variation": "off"},
+)
+EVERYBODY = of_json(Segment, key="s", rules=[{"id": "r", "when": {"all": []}}])
+NOBODY = Segment(key="s")
+OTHER = on_off("other")
+
+
+def ruleset(**replaced: Any) -> Ruleset:
+    flags = {"one": FLAG, "parent": PARENT, "other": OTHER, **replaced.pop("flags", {})}
+    parts: dict[str, Any] = {"environment": Environment("test"), "segments": {"s": NOBODY}}
+    return Ruleset(flags=flags, **{**parts, **replaced})
+
+
+FIRST = ruleset()
+
+
+def used(evaluator: Evaluator, *keys: str) -> Evaluator:
+    """The same, after each flag was asked for so often that it is compiled."""
+    for key in keys or ("one", "other"):
+        for _ in range(INTERPRETED_CALLS + 1):
+            evaluator.detail(key, ALICE, DEFAULT, NOW_MS)
+    return evaluator
+
+
+def value(evaluator: Evaluator) -> Any:
+    return evaluator.detail("one", ALICE, DEFAULT, NOW_MS).value
+
+
+def test_a_flag_is_compiled_once_it_was_used_a_few_times() -> None:
+    evaluator = Evaluator(FIRST)
+    for _ in range(INTERPRETED_CALLS):
+        assert evaluator.detail("other", ALICE, DEFAULT, NOW_MS).value is True
+        assert "other" not in evaluator.decisions
+    evaluator.detail("other", ALICE, DEFAULT, NOW_MS)
+    assert "other" in evaluator.decisions
+
+
+def test_what_is_not_in_the_ruleset_is_answered_and_leaves_no_trace() -> None:
+    evaluator = Evaluator(FIRST)
+    for number in range(100):
+        detail = evaluator.detail(f"gone-{number}", ALICE, DEFAULT, NOW_MS)
+        assert (detail.value, detail.reason.error_code) == (DEFAULT, "FLAG_NOT_FOUND")
+    assert len(evaluator.decisions) == 0
+    assert len(evaluator.decisions._calls) == 0
+
+
+def test_what_did_not_change_is_not_compiled_again() -> None:
+    before = used(Evaluator(FIRST))
+    changed = msgspec.structs.replace(FLAG, version=2)
+    after = before.following(ruleset(flags={"one": changed}))
+    assert after.decisions["other"] is before.decisions["other"]
+    assert after.decisions["one"] is not before.decisions["one"]
+
+
+def test_a_change_is_seen_at_once_whatever_it_is_a_change_of() -> None:
+    before = used(Evaluator(FIRST))
+    assert value(before) is False
+    for change in (
+        ruleset(segments={"s": EVERYBODY}),
+        ruleset(environment=Environment("test", {"x": 1})),
+    ):
+        after = before.following(change)
+        assert value(after) is True
+        assert value(used(after)) is True
+        assert value(after.following(FIRST)) is False
+    for gone in (msgspec.structs.replace(PARENT, enabled=False), None):
+        kept = {"one": FLAG, "other": OTHER} | ({} if gone is None else {"parent": gone})
+        after = used(before.following(Ruleset(Environment("test"), kept, {"s": EVERYBODY})))
+        assert after.detail("one", ALICE, 1, NOW_MS).reason.kind == "PREREQUISITE_FAILED"
+    assert value(before) is False
+
+
+def test_a_segment_that_appears_is_seen_at_once() -> None:
+    before = used(Evaluator(ruleset(segments={})))
+    assert value(before) is False
+    assert value(before.following(ruleset(segments={"s": EVERYBODY}))) is True
+
+
+def test_what_rulesets_have_no_more_is_let_go() -> None:
+    evaluator = Evaluator(FIRST)
+    for number in range(50):
+        key = f"passing-{number}"
+        evaluator = used(evaluator.following(ruleset(flags={key: on_off(key)})), key)
+    assert len(evaluator.decisions._known) < 20
+
+
+@given(
+    rulesets,
+    st.lists(
+        st.one_of(
+            st.sampled_from(FLAGS).flatmap(flags),
+            st.sampled_from(SEGMENTS).flatmap(random_segments),
+            st.sampled_from([("flags", key) for key in FLAGS]),
+            st.sampled_from([("segments", key) for key in SEGMENTS]),
+            environments,
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    contexts,
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_after_any_changes_the_answers_are_the_new_rulesets(
+    first: Ruleset, changes: list[Any], context: Context
+) -> None:
+    evaluator = Evaluator(first)
+    for change in (None, *changes):
+        evaluator = evaluator.following(changed(evaluator.ruleset, change))
+        for key in (*FLAGS, "gone"):
+            expected = evaluate(evaluator.ruleset, key, context, DEFAULT, NOW_MS)
+            for _ in range(INTERPRETED_CALLS + 2):
+                assert evaluator.detail(key, context, DEFAULT, NOW_MS) == expected
+
+
+def changed(before: Ruleset, change: Any) -> Ruleset:
+    flags, segments = dict(before.flags), dict(before.segments)
+    environment = before.environment
+    match change:
+        case Flag():
+            flags[change.key] = change
+        case Segment():
+            segments[change.key] = change
+        case Environment():
+            environment = change
+        case ("flags", key):
+            flags.pop(key, None)
+        case ("segments", key):
+            segments.pop(key, None)
+    return Ruleset(environment, flags, segments)
+
+
+def test_threads_that_share_an_evaluator_all_get_the_right_answers() -> None:
+    """Each ruleset's answers are its own, however compiling and following interleave."""
+    versions = [ruleset(segments={"s": EVERYBODY if n % 2 else NOBODY}) for n in range(200)]
+    current = [Evaluator(versions[0])]
+    faults: list[Any] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            evaluator = current[0]
+            expected = evaluator.ruleset.segments["s"] is EVERYBODY
+            if value(evaluator) is not expected:
+                faults.append(evaluator)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for version in versions:
+        current[0] = used(current[0].following(version), "one")
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert faults == []
