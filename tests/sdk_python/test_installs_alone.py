@@ -30,6 +30,17 @@ with Client("http://127.0.0.1:1", "abcdefghijkl-s-secret") as client:
     assert client.string("theme", "alice", "mine") == "mine"
 """
 
+WITH_OPENFEATURE = """
+from openfeature import api
+
+from halyard_sdk import testing
+from halyard_sdk.openfeature import HalyardProvider
+
+api.set_provider_and_wait(HalyardProvider(testing.client({"new-checkout": True})))
+assert api.get_client().get_boolean_value("new-checkout", False)
+api.shutdown()
+"""
+
 
 def run(*command: str | Path, cwd: Path) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
@@ -47,6 +58,10 @@ def test_the_sdk_works_with_nothing_but_what_it_names(tmp_path: Path) -> None:
     run(*pip, "install", "-q", ROOT / "sdk_protocol", ROOT / "sdk_python", cwd=tmp_path)
     assert installed(pip, tmp_path) - before == EXPECTED
     run(python, "-I", "-W", "error", "-c", PROGRAM, cwd=tmp_path)
+
+    run(*pip, "install", "-q", f"{ROOT / 'sdk_python'}[openfeature]", cwd=tmp_path)
+    assert installed(pip, tmp_path) - before == EXPECTED | {"openfeature-sdk"}
+    run(python, "-I", "-W", "error", "-c", WITH_OPENFEATURE, cwd=tmp_path)
 
 
 def installed(pip: tuple[str | Path, ...], cwd: Path) -> set[str]:
