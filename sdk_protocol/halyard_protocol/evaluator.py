@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from halyard_protocol.compilation.compiler import Known, NotCompiled, compile_flag
 from halyard_protocol.context import Attributes, Context
 from halyard_protocol.evaluation import Detail, evaluate
+from halyard_protocol.next_instant import is_timeless, next_instant
 from halyard_protocol.ruleset import Ruleset
 
 Decide: TypeAlias = Callable[[dict[str, Attributes], int, Any], Detail]
@@ -29,31 +30,46 @@ class Evaluator:
 
     Answers are shared: their values must not be changed.
 
+    Args:
+        ruleset: what to answer from.
+        known: what was compiled for rulesets before this one.
+
     Attributes:
         ruleset: what it answers from; never changed.
         decisions: for each flag key, existing or not, the function that decides it. What
             :meth:`detail` does, without a call more.
     """
 
-    __slots__ = ("decisions", "ruleset")
+    __slots__ = ("_timeless", "decisions", "ruleset")
 
-    def __init__(self, ruleset: Ruleset) -> None:
+    def __init__(self, ruleset: Ruleset, known: Known | None = None) -> None:
         self.ruleset = ruleset
-        self.decisions = Decisions(ruleset, {})
+        self.decisions = Decisions(ruleset, {} if known is None else known)
+        self._timeless: dict[str, bool] = {}
 
     def following(self, ruleset: Ruleset) -> Evaluator:
         """The evaluator of the ruleset that replaces this one's.
 
         What was compiled is kept for each flag whose documents are the same objects in both.
         """
-        following = Evaluator.__new__(Evaluator)
-        following.ruleset = ruleset
-        following.decisions = Decisions(ruleset, self.decisions.kept_for(ruleset))
-        return following
+        return Evaluator(ruleset, self.decisions.kept_for(ruleset))
 
     def detail(self, flag_key: str, context: Context, default: Any, now_ms: int) -> Detail:
         """Decide one flag for one context at one instant (``now_ms``, since the epoch)."""
         return self.decisions[flag_key](context.kinds, now_ms, default)
+
+    def next_instant(self, flag_key: str, context: Context, now_ms: int) -> int | None:
+        """The next instant at which time alone may change the answer; None where it never does.
+
+        See :func:`halyard_protocol.next_instant.next_instant`, which is asked only for flags that
+        depend on time at all.
+        """
+        if flag_key not in self.ruleset.flags:
+            return None
+        timeless = self._timeless.get(flag_key)
+        if timeless is None:
+            timeless = self._timeless[flag_key] = is_timeless(self.ruleset, flag_key)
+        return None if timeless else next_instant(self.ruleset, flag_key, context, now_ms)
 
 
 class Decisions(dict[str, Decide]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -118,6 +119,15 @@ def test_a_segment_that_appears_is_seen_at_once() -> None:
     before = used(Evaluator(ruleset(segments={})))
     assert value(before) is False
     assert value(before.following(ruleset(segments={"s": EVERYBODY}))) is True
+
+
+def test_an_answer_tells_until_when_it_holds() -> None:
+    expires = datetime(2026, 6, 16, tzinfo=UTC)
+    evaluator = Evaluator(ruleset(flags={"timed": on_off("timed", expires_at=expires)}))
+    for _ in range(2):
+        assert evaluator.next_instant("timed", ALICE, NOW_MS) == expires.timestamp() * 1000
+        assert evaluator.next_instant("one", ALICE, NOW_MS) is None
+        assert evaluator.next_instant("gone", ALICE, NOW_MS) is None
 
 
 def test_what_rulesets_have_no_more_is_let_go() -> None:
