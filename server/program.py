@@ -31,6 +31,7 @@ from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
 from server.http.dependencies import Dependencies
+from server.http.event_stream import EventStreams
 from server.http.routes import Route
 from server.http.table import KEY_ROUTES, ROUTES
 from server.installation import ensure_admin, ensure_token
@@ -193,4 +194,11 @@ def _dependencies(program: Program) -> Dependencies:
         actor_names=AccountNames(program.accounts),
         rulesets=program.rulesets,
         gateway=program.gateway,
+        event_streams=_event_streams(program),
     )
+
+
+def _event_streams(program: Program) -> EventStreams:
+    streams = EventStreams(heartbeat_s=program.settings.heartbeat_seconds)
+    program.gateway.drains.append(streams.end_all)
+    return streams

@@ -18,6 +18,8 @@ Rooms:
     writes            the way of every write
     sdk_ruleset       what SDK keys read
     negotiation       what a client has already, and which encoding it reads
+    event_stream      streams of server-sent events that tell of changes
+    cross_origin      what lets a page of any origin ask
     ofrep             evaluation as OpenFeature's providers ask for it
     openapi           the table as OpenAPI 3.1
 

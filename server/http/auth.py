@@ -5,7 +5,8 @@ that hash, so the time it takes says nothing about the secret: what an attacker 
 stored hash does not help to find a token that has it.
 
 An SDK key opens the routes that name its kind, and no others. It may also come as ``X-API-Key``,
-which is where OFREP clients put it. What has the form of a key is never looked up as a token there.
+which is where OFREP clients put it; and as a listening key in the address, where a route takes
+one. What has the form of a key is never looked up as a token there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from domain.system import Account
 from server.http.faults import (
@@ -77,6 +79,10 @@ async def admit(call: Call, route: Route) -> None:
     Raises :class:`Unauthenticated`, :class:`Forbidden`, :class:`WrongKindOfKey`,
     :class:`RulesetUnavailable` or :class:`NotServedHere`.
     """
+    listening_key = _listening_key(call) if route.listens else None
+    if listening_key is not None:
+        call.served = await _served(call, route, listening_key, listening=True)
+        return
     if route.sdk_keys:
         presented = presented_key(call)
         if route.permission is None or has_form_of_key(presented):
@@ -96,14 +102,23 @@ def presented_key(call: Call) -> str:
     )
 
 
-async def _served(call: Call, route: Route, presented: str) -> ServedEnvironment:
-    dependencies = call.dependencies
-    if dependencies.gateway is None:
+def _listening_key(call: Call) -> str | None:
+    """What stands in the address in place of a key in a header; None where nothing does."""
+    named = parse_qs(call.raw_query.decode("latin-1")).get("key")
+    return named[0] if named else None
+
+
+async def _served(
+    call: Call, route: Route, presented: str, *, listening: bool = False
+) -> ServedEnvironment:
+    gateway, timeout_s = call.dependencies.gateway, call.dependencies.settings.key_timeout_s
+    if gateway is None:
         raise NotServedHere("SDK keys")
     try:
-        served = await dependencies.gateway.serve_key(
-            presented, dependencies.settings.key_timeout_s, evaluating=route.evaluates
-        )
+        if listening:
+            served = await gateway.listen_with(presented, timeout_s)
+        else:
+            served = await gateway.serve_key(presented, timeout_s, evaluating=route.evaluates)
     except KeyRefused as error:
         raise Unauthenticated(f"the SDK key is not accepted: {error}", "invalid_token") from error
     except NotAvailable as error:

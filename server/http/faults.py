@@ -8,6 +8,7 @@ Fault
 ├── Forbidden            the account lacks a permission
 ├── WrongKindOfKey       a client key, where one for servers is needed
 ├── RulesetUnavailable   an SDK key cannot be judged at present
+├── TooManyStreams       no further stream of events can be opened
 ├── Malformed            a field, parameter or header is not as it must be
 ├── NotJson              the body cannot be read at all
 ├── BodyTooLarge         more bytes than the route takes
@@ -94,6 +95,15 @@ class RulesetUnavailable(Fault):
     def __init__(self, reason: str) -> None:
         self.headers = ((b"retry-after", b"1"),)
         super().__init__(f"{reason}; try again shortly")
+
+
+class TooManyStreams(Fault):
+    """This process has as many streams of events as it takes, of this key or of all, or drains."""
+
+    headers = ((b"retry-after", b"5"),)
+
+    def __init__(self) -> None:
+        super().__init__("no further stream of events can be opened here at present")
 
 
 class Malformed(Fault):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -155,7 +155,7 @@ async def _reply(call: Call, query: HistoryQuery, search: Search) -> Reply:
     return ok(Page(await event_views(call.dependencies, page), more))
 
 
-async def _lines(call: Call, search: Search, most: int | None) -> AsyncIterator[bytes]:
+async def _lines(call: Call, search: Search, most: int | None) -> AsyncGenerator[bytes]:
     """Page after page; only what was there when the first was read, so that it ends."""
     log_id, store = project_key(call), call.dependencies.store
     if not search.newest_first:

@@ -20,7 +20,7 @@ from server.http.routes import Route
 
 VERSION = "3.1.0"
 _REF = "#/components/schemas/{name}"
-_PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
+_PARAMETER = re.compile(r"\{(\w+)\}")
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
 
 _CONDITION_REF = {"$ref": _REF.format(name="Condition")}
@@ -56,6 +56,7 @@ _SECURITY: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer", "description": "An API token of an account"},
     "sdkKey": {"type": "http", "scheme": "bearer", "description": "An SDK key"},
     "sdkKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "listeningKey": {"type": "apiKey", "in": "query", "name": "key"},
 }
 _KEY_SCHEMES = ("sdkKey", "sdkKeyHeader")
 
@@ -70,8 +71,7 @@ def describe(routes: tuple[Route, ...]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operation = _operation(route, by_type)
-        path = route.path.replace(":path}", "}")
-        paths.setdefault(path, {})[route.method.lower()] = operation
+        paths.setdefault(path_of(route), {})[route.method.lower()] = operation
     return {
         "openapi": VERSION,
         "info": {"title": "Halyard", "version": "1", "license": {"name": "Apache-2.0"}},
@@ -127,19 +127,25 @@ def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
 def _security(route: Route) -> list[dict[str, list[str]]]:
     """The schemes of which one is enough."""
     names = [*(["token"] if route.permission else []), *(_KEY_SCHEMES if route.sdk_keys else [])]
+    names += ["listeningKey"] if route.listens else []
     return [{name: []} for name in names]
+
+
+def path_of(route: Route) -> str:
+    """The path as people read it: that a parameter takes all the rest shows in its use."""
+    return route.path.replace(":path}", "}")
 
 
 def operation_id(route: Route) -> str:
     """A name for generated clients: the method and what the path names."""
-    words = re.findall(r"[A-Za-z0-9]+", route.path.removeprefix("/api/v1"))
+    words = re.findall(r"[A-Za-z0-9]+", path_of(route).removeprefix("/api/v1"))
     return route.method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in _PARAMETER.findall(route.path)
+        for name in _PARAMETER.findall(path_of(route))
     ]
 
 

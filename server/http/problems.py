@@ -65,6 +65,7 @@ KINDS: dict[type[Exception], Kind] = {
     faults.RulesetUnavailable: Kind(
         503, "ruleset-unavailable", "The SDK key's environment cannot be read"
     ),
+    faults.TooManyStreams: Kind(503, "too-many-streams", "No further stream can be opened"),
     faults.Malformed: Kind(422, "malformed", "Something in the request is not as it must be"),
     faults.NotJson: Kind(400, "not-json", "The body is not JSON"),
     faults.BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),

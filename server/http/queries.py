@@ -27,6 +27,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The parameters of a route that takes none, and the base of all others."""
 
 
+class TolerantQuery(Query, frozen=True):
+    """The parameters of a route whose clients add some of their own: unknown ones are ignored."""
+
+
 class WriteQuery(Query, frozen=True):
     """The parameters of every write."""
 
@@ -95,6 +99,8 @@ def read_query(raw: bytes, of: type[Q]) -> Q:
     found: dict[str, Any] = {}
     for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
         many = names.get(name)
+        if many is None and issubclass(of, TolerantQuery):
+            continue
         if many is None:
             raise Malformed(Problem(f"?{name}", _unknown(names)))
         if "\0" in value:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import NamedTuple, TypeAlias
 
 from halyard_protocol.codec import encode
@@ -14,8 +15,10 @@ JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
 PROBLEM = b"application/problem+json"
 
+NO_CONTENT = 204
 NOT_MODIFIED = 304
-"""Such an answer has no body, and says nothing of the one that it stands for."""
+BODILESS = (NO_CONTENT, NOT_MODIFIED)
+"""Such answers have no body, and say nothing of one."""
 
 
 class Reply(NamedTuple):
@@ -25,7 +28,7 @@ class Reply(NamedTuple):
     body: bytes = b""
     content_type: bytes = JSON
     headers: tuple[Header, ...] = ()
-    parts: AsyncIterator[bytes] | None = None
+    parts: AsyncGenerator[bytes] | None = None
     cache_control: bytes = b"no-store"
     """By default answers are never kept: what was read before a change must not come back after."""
 
@@ -43,13 +46,14 @@ async def send_reply(send: Send, reply: Reply, request_id: str, *, bodiless: boo
         (b"x-request-id", request_id.encode("ascii")),
         *reply.headers,
     ]
-    if reply.status != NOT_MODIFIED:
+    if reply.status not in BODILESS:
         headers.append((b"content-type", reply.content_type))
-    if reply.parts is None and reply.status != NOT_MODIFIED:
+    if reply.parts is None and reply.status not in BODILESS:
         headers.append((b"content-length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if reply.parts is not None and not bodiless:
-        async for part in reply.parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+        async with aclosing(reply.parts) as parts:
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
     body = b"" if bodiless or reply.parts is not None else reply.body
     await send({"type": "http.response.body", "body": body})

@@ -55,6 +55,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """The kinds of SDK keys that open it, in place of an account where it has a permission too."""
     evaluates: bool = True
     """Whether the key's environment is to be ready for evaluation, not just read."""
+    listens: bool = False
+    """Whether a listening key in ``?key=`` opens it, too."""
     tag: str
     """The heading that it stands under in the reference."""
     query: type[Query] = Query

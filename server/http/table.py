@@ -9,6 +9,7 @@ import msgspec
 
 from server.http import (
     environments,
+    evaluation,
     events,
     flag_settings,
     flags,
@@ -21,6 +22,7 @@ from server.http import (
     segments,
 )
 from server.http.call import Call
+from server.http.ofrep import routes as ofrep
 from server.http.openapi import describe
 from server.http.replies import Reply
 from server.http.routes import Route, reading
@@ -45,7 +47,9 @@ ROUTES: tuple[Route, ...] = (
     *segments.ROUTES,
     *posted.ROUTES,
     *events.ROUTES,
+    *evaluation.ROUTES,
     *sdk_ruleset.ROUTES,
+    *ofrep.ROUTES,
     *projection_status.ROUTES,
     *operations.ROUTES,
     reading(
@@ -58,5 +62,5 @@ ROUTES: tuple[Route, ...] = (
     ),
 )
 
-KEY_ROUTES = tuple(route for route in ROUTES if route.sdk_keys)
+KEY_ROUTES = tuple(route for route in ROUTES if route.sdk_keys or route in ofrep.ROUTES)
 """What a process serves that has the gateway, and not the rest of the API."""

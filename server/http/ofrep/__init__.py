@@ -7,4 +7,6 @@ answer by who asked: the bytes that it keeps are those of one outcome of one fla
 Rooms:
     requests    from a body to a context
     answers     from details to bytes, made once for each outcome
+    refusals    failures in OFREP's words
+    routes      what is asked where, and what answers it
 """

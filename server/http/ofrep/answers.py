@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import msgspec
 from halyard_protocol.codec import encode
@@ -21,6 +22,9 @@ from halyard_protocol.evaluation import Detail, Reason
 from halyard_protocol.evaluator import Evaluator
 from halyard_protocol.openfeature import error_code, flag_metadata, resolution_reason
 from halyard_protocol.ruleset import Flag, MalformedFlag, Ruleset
+
+if TYPE_CHECKING:
+    from streaming.serving import ServedEnvironment
 
 KEPT_OUTCOMES = 64
 """Of one flag: more than flags have, but for evaluators that make every detail anew."""
@@ -158,6 +162,23 @@ class Answers:
         return written
 
 
+class KeptAnswers:
+    """The answers of each key that is in use, for as long as it is."""
+
+    def __init__(self) -> None:
+        self._answers: WeakKeyDictionary[ServedEnvironment, Answers] = WeakKeyDictionary()
+
+    def of(self, served: ServedEnvironment) -> tuple[Evaluator, Answers]:
+        """The present evaluator, and the bytes of its outcomes as this key may see them."""
+        evaluator = served.evaluator
+        answers = self._answers.get(served)
+        if answers is None or answers.ruleset is not evaluator.ruleset:
+            client_side = served.kind == "client"
+            answers = Answers(evaluator.ruleset, client_side=client_side, previous=answers)
+            self._answers[served] = answers
+        return evaluator, answers
+
+
 def _kept(flag: AnyFlag, known: FlagAnswers | None) -> FlagAnswers:
     return known if known is not None and known.flag is flag else FlagAnswers(flag)
 
@@ -184,6 +205,6 @@ def bulk_ending(environment: str, stream_uri: str | None, inactivity_delay_s: in
     return encode(rest).removeprefix(b"{")
 
 
-def digest(body: bytes) -> bytes:
-    """The strong ETag of a body, in its quotes."""
-    return b'"%s"' % hashlib.blake2b(body, digest_size=16).hexdigest().encode()
+def digest(body: bytes) -> str:
+    """The strong ETag of a body, without its quotes."""
+    return hashlib.blake2b(body, digest_size=16).hexdigest()

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.http.openapi import describe, operation_id
+from server.http.openapi import describe, operation_id, path_of
 from server.http.problems import KINDS
 from server.http.routes import Route
 from server.http.table import ROUTES
@@ -25,21 +25,22 @@ KEYWORDS = {
 
 @pytest.mark.parametrize("route", ROUTES, ids=operation_id)
 def test_every_route_is_described(route: Route) -> None:
-    operation = DOCUMENT["paths"][route.path][route.method.lower()]
+    operation = DOCUMENT["paths"][path_of(route)][route.method.lower()]
     assert operation["summary"] == route.summary
     assert str(route.status) in operation["responses"]
     assert ("requestBody" in operation) == route.reads_body
     schemes = {name for scheme in operation["security"] for name in scheme}
     assert ("token" in schemes) == (route.permission is not None)
     assert ("sdkKey" in schemes) == bool(route.sdk_keys)
+    assert ("listeningKey" in schemes) == route.listens
     assert schemes <= DOCUMENT["components"]["securitySchemes"].keys()
     in_path = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
-    assert in_path == re.findall(r"\{(\w+)\}", route.path)
+    assert in_path == re.findall(r"\{(\w+)", route.path)
 
 
 def test_nothing_is_described_that_is_not_served() -> None:
     described = {(m.upper(), p) for p, methods in DOCUMENT["paths"].items() for m in methods}
-    assert described == {(route.method, route.path) for route in ROUTES}
+    assert described == {(route.method, path_of(route)) for route in ROUTES}
 
 
 def test_operations_have_names_of_their_own() -> None:

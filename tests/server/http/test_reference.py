@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.http.histories import EventListQuery
-from server.http.openapi import operation_id
+from server.http.openapi import operation_id, path_of
 from server.http.problems import INTERNAL, KINDS, Kind
 from server.http.queries import FlagListQuery, KeyListQuery, parameter_names
 from server.http.routes import ALL_KEYS, API, SERVER_KEYS, Route
@@ -18,9 +18,11 @@ REFERENCE = (Path(__file__).parents[3] / "docs/reference/http.md").read_text()
 
 @pytest.mark.parametrize("route", ROUTES, ids=operation_id)
 def test_every_route_stands_in_the_reference(route: Route) -> None:
-    path = route.path.removeprefix(API)
+    path = path_of(route).removeprefix(API)
     key = {(): "", SERVER_KEYS: "server key", ALL_KEYS: "SDK key"}[route.sdk_keys]
-    needs = " or ".join(filter(None, (route.permission and f"`{route.permission}`", key))) or "none"
+    listening = "listening key" if route.listens else ""
+    ways = (route.permission and f"`{route.permission}`", key, listening)
+    needs = " or ".join(filter(None, ways)) or "none"
     assert f"| `{route.method} {path}` | {route.summary} | {needs} |" in REFERENCE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from server.http.replies import Reply, send_reply
@@ -18,7 +18,7 @@ async def sent(reply: Reply, *, bodiless: bool) -> list[Any]:
     return messages
 
 
-async def parts() -> AsyncIterator[bytes]:
+async def parts() -> AsyncGenerator[bytes]:
     yield b"one\n"
     yield b"two\n"
 
