@@ -2,7 +2,7 @@
 
 :func:`explain` is the reference with a recorder listening, not a second evaluator: its detail is
 what :func:`halyard_protocol.evaluation.evaluate` answers. It is pure and total like that, and some
-ten times slower.
+five times slower.
 """
 
 from __future__ import annotations
