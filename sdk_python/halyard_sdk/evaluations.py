@@ -199,6 +199,8 @@ class Evaluations:
 
 def _kinds(context: AnyContext) -> dict[str, Attributes]:
     """The attributes by kind; those of a plain user as they are, for the length of one call."""
+    if context.__class__ is str and context:
+        return {USER: {"key": context}}
     if context.__class__ is dict and "kind" not in context:
         key = context.get("key")
         if key is None or (key.__class__ is str and key):
