@@ -9,7 +9,6 @@ import msgspec
 
 from server.http import (
     environments,
-    evaluation,
     events,
     flag_settings,
     flags,
@@ -47,7 +46,6 @@ ROUTES: tuple[Route, ...] = (
     *segments.ROUTES,
     *posted.ROUTES,
     *events.ROUTES,
-    *evaluation.ROUTES,
     *sdk_ruleset.ROUTES,
     *ofrep.ROUTES,
     *projection_status.ROUTES,
