@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -36,3 +38,32 @@ async def caught_up(http: httpx.AsyncClient) -> None:
             if all(each["behind"] == 0 for each in standing["items"]):
                 return
             await asyncio.sleep(0.02)
+
+
+class Dev(NamedTuple):
+    """One that runs: the process, its record, and its API as the admin has it."""
+
+    process: HalyardProcess
+    known: Any
+    http: httpx.AsyncClient
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.process.url
+
+    def key(self, kind: str) -> str:
+        """The development environment's `server` or `client` key."""
+        key: str = self.known["keys"]["development"][kind]
+        return key
+
+
+@asynccontextmanager
+async def running_dev(folder: Path) -> AsyncIterator[Dev]:
+    """Started with its data and its log in this folder."""
+    data_dir = folder / "data"
+    process = HalyardProcess("dev", "--data-dir", str(data_dir), log=folder / "dev.log")
+    async with process:
+        known = await record(process, data_dir)
+        async with api(known) as http:
+            yield Dev(process, known, http)
