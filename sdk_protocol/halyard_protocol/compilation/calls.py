@@ -8,9 +8,11 @@ from struct import Struct
 from typing import Any
 
 from halyard_protocol.bucketing import bucketing_value, is_within, share_at
+from halyard_protocol.conditions import Leaf
 from halyard_protocol.context import USER, resolve
 from halyard_protocol.evaluation import Detail, Reason
 from halyard_protocol.instants import before_now, read_instant, time_attributes
+from halyard_protocol.operators import OPERATIONS, compare, equals
 from halyard_protocol.patterns import search
 from halyard_protocol.semver import precedence
 
@@ -67,6 +69,23 @@ def any_listed(members: Any, keys: frozenset[str]) -> bool:
     return any(isinstance(member, str) and member in keys for member in members)
 
 
+def other(leaf: Leaf, attribute: Any, now_ms: int) -> bool:
+    """What the operator itself says of an attribute of any type, or a missing one."""
+    if attribute is None:
+        return False
+    operation = OPERATIONS[leaf.op]
+    if attribute.__class__ is list and equals in (operation.test, operation.test_element):
+        values = leaf.values
+        for element in attribute:
+            if element.__class__ is not str:
+                break  # a string equals only strings; of others the operator knows more
+            if element in values:
+                return not operation.negated
+        else:
+            return operation.negated
+    return compare(operation, attribute, leaf.values, now_ms)
+
+
 NAMES: dict[str, Any] = {
     "__builtins__": {},
     "Detail": Detail,
@@ -85,6 +104,7 @@ NAMES: dict[str, Any] = {
     "is_within": is_within,
     "listed": listed,
     "number": number,
+    "other": other,
     "precedence": precedence,
     "search": search,
     "share_at": share_at,

@@ -1,8 +1,8 @@
 """The expression of one comparison, operator by operator.
 
-Each has the form ``<inlined> if <the attribute is of a usual type> else other(x, now)``, where
-``other`` is the operator's own definition: it also knows arrays, absence and strangers. An operator
-without an entry in the table is only that.
+Each has the form ``<inlined> if <the attribute is of a usual type> else other(leaf, x, now)``,
+where ``other`` asks the operator's own definition, which also knows arrays, absence and strangers.
+An operator without an entry in the table is only that.
 
 What is inlined may rely on the values having been understood (no value has a problem).
 """
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from halyard_protocol.compilation.source import Source
 from halyard_protocol.conditions import Json, Leaf
 from halyard_protocol.instants import read_duration, read_instant
-from halyard_protocol.operators import OPERATIONS, Operation, compare
+from halyard_protocol.operators import OPERATIONS, Operation
 from halyard_protocol.semver import precedence
 
 Inline: TypeAlias = "tuple[tuple[type, ...], str]"
@@ -25,45 +25,16 @@ Inline: TypeAlias = "tuple[tuple[type, ...], str]"
 def comparison(source: Source, leaf: Leaf, value: str) -> str:
     """The expression of a leaf that compares ``value``, the expression of its attribute."""
     operation = OPERATIONS[leaf.op]
-    other = source.bind(_other(operation, leaf.values))
+    bound = source.bind(leaf)
     inline = _inline(source, leaf, operation)
     if inline is None:
-        return f"{other}({value}, now)"
+        return f"other({bound}, {value}, now)"
     types, decides = inline
     first, *more = (of.__name__ for of in types)
     usual = f"(x := {value}).__class__ is {first}"
     usual = " or ".join((usual, *(f"x.__class__ is {name}" for name in more)))
     negation = "not " if operation.negated else ""
-    return f"({negation}({decides}) if {usual} else {other}(x, now))"
-
-
-def _other(operation: Operation, values: tuple[Json, ...]) -> Callable[[Any, int], bool]:
-    """The operator itself, for an attribute of any type, or a missing one."""
-    words = _words(operation, values)
-    negated = operation.negated
-
-    def other(attribute: Any, now_ms: int) -> bool:
-        if attribute is None:
-            return False
-        if words is not None and attribute.__class__ is list:
-            for element in attribute:
-                if element.__class__ is not str:
-                    break
-                if element in words:
-                    return not negated
-            else:
-                return negated
-        return compare(operation, attribute, values, now_ms)
-
-    return other
-
-
-def _words(operation: Operation, values: tuple[Json, ...]) -> frozenset[str] | None:
-    """The strings among the values where an array's strings are compared for being equal."""
-    same = OPERATIONS["equals"].test
-    if same not in (operation.test, operation.test_element):
-        return None
-    return frozenset(value for value in values if isinstance(value, str))
+    return f"({negation}({decides}) if {usual} else other({bound}, x, now))"
 
 
 def _inline(source: Source, leaf: Leaf, operation: Operation) -> Inline | None:
