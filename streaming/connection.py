@@ -24,6 +24,7 @@ from halyard_protocol.close_codes import CloseCode
 from halyard_protocol.messages import (
     Hello,
     MalformedMessage,
+    Track,
     UnknownMessage,
     decode_client_message,
 )
@@ -290,6 +291,8 @@ class Connection(asyncio.Protocol):
         match message:
             case Hello():
                 self._hello(message)
+            case Track():
+                self._track(message)
             case UnknownMessage():
                 pass  # of a later protocol; both sides ignore what they do not know
 
@@ -298,6 +301,14 @@ class Connection(asyncio.Protocol):
         self.session.hello(hello.resume)
         if self.environment is not None:
             self.environment.answer(self)
+
+    def _track(self, track: Track) -> None:
+        """Count tracking events; none is kept. Those before the key was judged are nobody's."""
+        counters, number = self._gateway.counters, len(track.events)
+        if self.environment is None:
+            counters.tracking_events_refused += number
+        else:
+            counters.tracking_events[self.environment.id] += number
 
     # --- the handshake
 

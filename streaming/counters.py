@@ -21,6 +21,10 @@ class Counters:
     """Connections that were cut: silent, or not answering a close."""
     welcomes: Counter[str] = field(default_factory=Counter)
     """Hellos answered, by what came of them: none, changes, full, or held."""
+    tracking_events: Counter[str] = field(default_factory=Counter)
+    """Tracking events accepted, by environment id."""
+    tracking_events_refused: int = 0
+    """Tracking events from connections whose key was not, or not yet, accepted."""
     broadcasts: int = 0
     broadcast_frames: int = 0
     catch_ups: int = 0

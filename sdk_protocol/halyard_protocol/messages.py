@@ -7,6 +7,7 @@ flag costs only itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -20,6 +21,8 @@ HEARTBEAT_S = 15.0
 SILENCE_FACTOR = 2.5
 """An SDK that has seen no byte for this many heartbeats takes the connection for dead."""
 MAX_CLIENT_FRAME_BYTES = 64 * 1024
+MAX_TRACKING_EVENT_BYTES = 4 * 1024
+"""Of one tracking event as JSON; SDKs drop larger ones, and count them."""
 
 Intent: TypeAlias = Literal["none", "changes", "full", "values"]
 
@@ -53,6 +56,24 @@ class Hello(_Message, frozen=True, tag="hello"):
     """Client keys only: the context to evaluate for."""
     digest: str | None = None
     """Client keys only: the digest of the values it has."""
+
+
+class TrackingEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that a context did, as the program around the SDK tells it."""
+
+    name: str
+    at: int
+    """When, in epoch ms, by the clock of the SDK."""
+    keys: dict[str, str] = {}
+    """Whose doing it was: the context's keys, by kind. No other attribute of it travels."""
+    value: float | None = None
+    metadata: dict[str, Any] = {}
+
+
+class Track(_Message, frozen=True, tag="track"):
+    """Tracking events, in the order in which they came; nothing answers it."""
+
+    events: tuple[TrackingEvent, ...] = ()
 
 
 class Welcome(_Message, frozen=True, tag="welcome"):
@@ -126,7 +147,7 @@ class Error(_Message, frozen=True, tag="error"):
 
 
 ServerMessage: TypeAlias = Welcome | Snapshot | Changes | Heartbeat | Goodbye | Error
-ClientMessage: TypeAlias = Hello
+ClientMessage: TypeAlias = Hello | Track
 
 
 class UnknownMessage(msgspec.Struct, frozen=True):
@@ -152,7 +173,10 @@ _server_types: dict[str, msgspec.json.Decoder[Any]] = {
     "goodbye": decoder(Goodbye),
     "error": decoder(Error),
 }
-_client_types: dict[str, msgspec.json.Decoder[Any]] = {"hello": decoder(Hello)}
+_client_types: dict[str, msgspec.json.Decoder[Any]] = {
+    "hello": decoder(Hello),
+    "track": decoder(Track),
+}
 
 
 def decode_server_message(frame: str | bytes) -> ServerMessage | UnknownMessage:
@@ -179,3 +203,8 @@ def _decode(frame: str | bytes, types: dict[str, msgspec.json.Decoder[Any]]) -> 
 def encode_message(message: ServerMessage | ClientMessage) -> bytes:
     """Write a message as the payload of a text frame."""
     return encode(message)
+
+
+def track_frame(events: Iterable[bytes]) -> bytes:
+    """A ``track`` of events that are encoded already, as the payload of a text frame."""
+    return b'{"type":"track","events":[%b]}' % b",".join(events)

@@ -15,6 +15,7 @@ the name ``halyard_sdk``.
 Rooms:
     client, async_client        the two clients, for threads and for asyncio
     evaluations, subscriptions  what both can be asked, and how both tell of changes
+    tracking                    what both are told about what contexts did
     follower                    the asynchronous core: a session, carried out
     address                     where to connect, and with which key
     connection, dialer, backoff one WebSocket, when to open the next, and how long to wait

@@ -12,9 +12,10 @@ from halyard_sdk.follower import Follower
 from halyard_sdk.lastknown import LastKnown
 from halyard_sdk.status import Status
 from halyard_sdk.subscriptions import Subscriptions
+from halyard_sdk.tracking import Tracking
 
 
-class AsyncClient(Evaluations, Subscriptions):
+class AsyncClient(Evaluations, Subscriptions, Tracking):
     """Evaluates flags from a ruleset that a connection keeps up to date.
 
     ::
@@ -44,6 +45,7 @@ class AsyncClient(Evaluations, Subscriptions):
         self._follower = Follower(address, file)
         self._source = self._follower
         self._changes, self._statuses = self._follower.changes, self._follower.statuses
+        self._tracker = self._follower.tracker
         self._running: asyncio.Task[None] | None = None
         self._begun = asyncio.Event()  # the file, if any, has been taken up
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from time import monotonic
-from typing import Self
+from typing import Any, Self
 
 from halyard_protocol.ruleset import Ruleset
 
 from halyard_sdk.address import Address
 from halyard_sdk.background import Background
-from halyard_sdk.evaluations import Evaluations, RulesetSource
+from halyard_sdk.evaluations import AnyContext, Evaluations, RulesetSource
 from halyard_sdk.follower import Follower
 from halyard_sdk.lastknown import LastKnown
 from halyard_sdk.status import Status
 from halyard_sdk.subscriptions import Subscriptions
+from halyard_sdk.tracking import Tracking
 
 
-class Client(Evaluations, Subscriptions):
+class Client(Evaluations, Subscriptions, Tracking):
     """Evaluates flags from a ruleset that a connection in the background keeps up to date.
 
     ::
@@ -51,6 +54,7 @@ class Client(Evaluations, Subscriptions):
         self._follower = Follower(address, file)
         self._follower.adopt(self._follower.read_file())
         self._changes, self._statuses = self._follower.changes, self._follower.statuses
+        self._tracker = self._follower.tracker
         self._source: RulesetSource = _Dormant(self)
         self._waking = threading.Lock()
         self._closed = False
@@ -63,6 +67,18 @@ class Client(Evaluations, Subscriptions):
     def status(self) -> Status:
         """Whether the answers are up to date; if not, since when, and why."""
         return self._awake().status
+
+    def track(
+        self,
+        name: str,
+        context: AnyContext,
+        value: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As :meth:`Tracking.track`; the first question to a forked process's client, it may be."""
+        with suppress(RuntimeError):  # no thread can be started any more: the program ends
+            self._awake()
+        super().track(name, context, value, metadata)
 
     def wait_ready(self, timeout_s: float, *, stale_ok: bool = True) -> bool:
         """Wait until there is a ruleset, for at most ``timeout_s``.
@@ -120,6 +136,7 @@ class Client(Evaluations, Subscriptions):
         self._background.abandon()
         if not self._closed:
             self._follower = self._follower.after_fork()
+            self._tracker = self._follower.tracker
             self._source = _Dormant(self)
 
 

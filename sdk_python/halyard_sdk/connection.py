@@ -5,9 +5,9 @@ The only file that knows the ``websockets`` package: its exceptions are translat
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -77,17 +77,27 @@ class Connection:
         except ConnectionClosed as closed:
             raise _ended(closed) from closed
 
-    async def send(self, payload: bytes) -> None:
-        """Send a text frame. On a closed connection this does nothing: its reader says so."""
+    async def send(self, payload: bytes) -> bool:
+        """Send a text frame; waits while too much is on its way.
+
+        On a closed connection this does nothing and answers False: its reader says why.
+        """
         try:
             await self._socket.send(payload, text=True)
         except (ConnectionClosed, OSError):
-            return
+            return False
+        return True
 
     async def close(self, code: int, reason: str) -> None:
         """Close, politely but within a second. Does nothing where it is closed already."""
-        with suppress(OSError):
-            await self._socket.close(code, reason)
+        # The library's own limit does not hold while its buffer is full: it waits for it to drain.
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._socket.close(code, reason)
+        except TimeoutError:
+            self._socket.transport.abort()
+        except OSError:
+            return
 
     def release(self) -> None:
         """After a fork, in the child: let go of the parent's socket without a word to the server.

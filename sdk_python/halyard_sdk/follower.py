@@ -21,10 +21,16 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import assert_never
 
-from halyard_protocol.messages import MalformedMessage, Snapshot, decode_server_message
+from halyard_protocol.messages import (
+    MalformedMessage,
+    Snapshot,
+    decode_server_message,
+    track_frame,
+)
 from halyard_protocol.ruleset import Ruleset
 from halyard_protocol.session.affected import affected
 from halyard_protocol.session.client import NORMAL_CLOSURE, ClientSession
@@ -50,11 +56,18 @@ from halyard_sdk.keeper import Keeper
 from halyard_sdk.lastknown import LastKnown, Saved
 from halyard_sdk.listeners import Change, Listeners
 from halyard_sdk.status import State, Status, wall_clock
+from halyard_sdk.tracking import Tracker
 
 log = logging.getLogger("halyard_sdk")
 
 LARGE_FRAME_BYTES = 128 * 1024
 """Snapshots above this are read in a thread, so that they do not hold up the loop."""
+
+TRACK_PERIOD_S = 5.0
+"""How often tracking events are sent, where there are any."""
+
+LAST_WORD_S = 1.0
+"""For how long, at most, a close is held up by sending the rest of them."""
 
 
 class Follower:
@@ -77,6 +90,7 @@ class Follower:
     ) -> None:
         self.changes: Listeners[Change] = Listeners()
         self.statuses: Listeners[Status] = Listeners()
+        self.tracker = Tracker()
         self._address = address
         self._session = ClientSession(SDK, monotonic(), replica)
         self._keeper = None if file is None else Keeper(file)
@@ -117,8 +131,11 @@ class Follower:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._dialing = self._tasks.create_task(self._dial())
+                tracking = self._tasks.create_task(self._track())
                 await self._until_closing()
                 self._dialing.cancel()
+                tracking.cancel()
+                await self._last_word()
                 for connection in self._connections.values():
                     self._tasks.create_task(connection.close(NORMAL_CLOSURE, "closed by its user"))
         except Exception:
@@ -133,6 +150,7 @@ class Follower:
     def close(self) -> None:
         """Let ``run()`` come to its end. Evaluating stays possible."""
         self._closing.set()
+        self.tracker.close()
         self._publish()
 
     def readiness(self, *, stale_ok: bool) -> bool | None:
@@ -225,6 +243,7 @@ class Follower:
                 self._dialer.connect_again(reason)
             case Stop(reason):
                 self._dialing.cancel()
+                self.tracker.close()
                 log.error("will not connect again: %s", reason)
             case Report(text):
                 log.warning("%s", text)
@@ -236,6 +255,25 @@ class Follower:
             self._keeper.schedule(self._session, self._tasks)
         if self.changes and self.ruleset is not None:
             self.changes.tell(Change(affected(self.ruleset, changed)))
+
+    # --- tracking events
+
+    async def _track(self) -> None:
+        while True:
+            await asyncio.sleep(TRACK_PERIOD_S)
+            await self._send_tracked()
+
+    async def _send_tracked(self) -> None:
+        """Send what waits, each event once at most: a batch that met a closing door is dropped."""
+        while (link := self._session.accepted) is not None and (batch := self.tracker.batch()):
+            if not await self._connections[link].send(track_frame(batch)):
+                self.tracker.lost(len(batch))
+                return
+
+    async def _last_word(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_S):
+                await self._send_tracked()
 
     # --- time
 

@@ -14,6 +14,9 @@
             .rule("dark", "country", "in", "DE", "AT")   # and users with such an attribute
         )
 
+        flags.track("purchase", "alice", 9.95)
+        assert flags.tracked[0].value == 9.95
+
 The evaluation is the real one, and so are callbacks, details and copies. There is no network, no
 thread and no file. ``testing.async_client`` is the same for programs that take an ``AsyncClient``.
 """
@@ -24,8 +27,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from halyard_protocol.codec import convert
+from halyard_protocol.codec import convert, decoder
 from halyard_protocol.conditions import condition_from_json
+from halyard_protocol.messages import TrackingEvent
 from halyard_protocol.ruleset import (
     Environment,
     Flag,
@@ -44,8 +48,12 @@ from halyard_sdk.evaluations import Evaluations
 from halyard_sdk.listeners import Change, Listeners
 from halyard_sdk.status import State, Status
 from halyard_sdk.subscriptions import Subscriptions
+from halyard_sdk.tracking import Tracker, Tracking
 
 __all__ = ["AsyncInMemoryClient", "FlagBuilder", "InMemoryClient", "async_client", "client", "flag"]
+
+
+_read_event = decoder(TrackingEvent).decode
 
 
 def client(values: Mapping[str, Any] | None = None) -> InMemoryClient:
@@ -130,7 +138,7 @@ class FlagBuilder:
         raise ValueError(f"{value!r} is not among the values of the flag '{self._key}'")
 
 
-class InMemory(Evaluations, Subscriptions):
+class InMemory(Evaluations, Subscriptions, Tracking):
     """What both kinds of client here are: a ruleset that a test has set."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -139,6 +147,8 @@ class InMemory(Evaluations, Subscriptions):
         self._status = Status(State.READY, datetime.now(UTC))
         self.ruleset = Ruleset(Environment("test"), {}, {})
         self._source = self
+        self._tracker = Tracker()
+        self._tracked: list[TrackingEvent] = []
         for key, value in values.items():
             self.set(key, value)
 
@@ -146,6 +156,12 @@ class InMemory(Evaluations, Subscriptions):
     def status(self) -> Status:
         """READY, until closed."""
         return self._status
+
+    @property
+    def tracked(self) -> tuple[TrackingEvent, ...]:
+        """What was tracked, oldest first, as a server would read it."""
+        self._deliver()
+        return tuple(self._tracked)
 
     def set(self, key: str, value: Any) -> None:
         """Answer this flag with this value, for everybody."""
@@ -191,7 +207,13 @@ class InMemory(Evaluations, Subscriptions):
         self.ruleset = ruleset
         self._changes.tell(Change(affected(ruleset, changed)))
 
+    def _deliver(self) -> None:
+        while batch := self._tracker.batch():
+            self._tracked += map(_read_event, batch)
+
     def _close(self) -> None:
+        self._tracker.close()
+        self._deliver()
         self._status = Status(State.OFFLINE, datetime.now(UTC), "closed")
         self._statuses.tell(self._status)
 

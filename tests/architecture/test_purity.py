@@ -46,6 +46,7 @@ CATCH_ALL = {
     "sdk_python/halyard_sdk/follower.py": (2, "nothing that a server sends ends the follower"),
     "sdk_python/halyard_sdk/lastknown.py": (1, "a half-written file is removed, then re-raised"),
     "sdk_python/halyard_sdk/listeners.py": (1, "one callback's failure is not another's"),
+    "sdk_python/halyard_sdk/tracking.py": (1, "tracking never raises into its caller"),
     "server/cli/key_commands.py": (1, "a task group's only fault is raised by its own name"),
     "server/cli/running.py": (1, "a task group's only fault is told by its own name"),
     "server/embedded/postgres.py": (1, "a server that did not start is stopped, then re-raised"),

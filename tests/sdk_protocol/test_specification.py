@@ -42,7 +42,8 @@ PROSE = " ".join(TEXT.split())
 TYPES: list[Any] = [
     Flag, Variation, Prerequisite, Target, Rule, Serve, Rollout, Bucket, Ramp, Segment, SegmentKeys,
     SegmentRule, Environment, Detail, Reason, messages.Resume, messages.SdkInfo, messages.Put,
-    messages.Delete, *get_args(messages.ServerMessage), messages.Hello, Explanation,
+    messages.Delete, *get_args(messages.ServerMessage), *get_args(messages.ClientMessage),
+    messages.TrackingEvent, Explanation,
     traces.FlagTrace, traces.PrerequisiteTrace, traces.TargetTrace, traces.RuleTrace,
     traces.GroupTrace, traces.LeafTrace, traces.MembershipTrace, traces.RolloutTrace,
     traces.ShareTrace, traces.RampTrace, traces.SegmentTrace, traces.SegmentTest, traces.ListTrace,

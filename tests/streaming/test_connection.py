@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from halyard_protocol.messages import Welcome
+from halyard_protocol.codec import encode
+from halyard_protocol.messages import TrackingEvent, Welcome, track_frame
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
@@ -99,6 +100,8 @@ async def test_the_key_may_come_in_the_query(on_stage: Stage) -> None:
         '{"no":"type"}',
         '{"type":"hello","resume":{"epoch":7}}',
         '{"type":"hello","resume":"x"}',
+        '{"type":"track","events":[{"at":1}]}',
+        '{"type":"track","events":{}}',
         b'{"type":"hello"}',
         "x" * 70_000,
     ],
@@ -111,6 +114,40 @@ async def test_a_frame_that_cannot_be_read_closes_for_good(
         code, reason = await Client(connection).closed()
     assert code == 4400
     assert reason
+
+
+async def test_tracking_events_are_counted_by_environment(on_stage: Stage) -> None:
+    counters = on_stage.gateway.counters
+    frame = track_frame(
+        [encode(TrackingEvent("bought", 1, {"user": "alice"}, 2.5, {"a": [1]}))] * 3
+    )
+    async with on_stage.client() as client:
+        await client.synchronise()
+        await client.connection.send(frame.decode())
+        await client.hello()
+        await client.connection.send('{"type":"track"}')
+        await client.hello()
+    assert counters.tracking_events == {ENV: 3}
+    assert counters.tracking_events_refused == 0
+
+
+async def test_tracking_events_count_for_nobody_before_the_key_is_judged(
+    redis_client: redis.asyncio.Redis,
+) -> None:
+    judging = asyncio.Event()
+
+    async def is_current(_environment: str) -> bool:
+        await judging.wait()
+        return True
+
+    frame = track_frame([encode(TrackingEvent("bought", 1))]).decode()
+    async with stage(redis_client, is_current=is_current) as running:
+        counters = running.gateway.counters
+        ending = asyncio.create_task(refusal(running, "unknownunkno-s-secret", frame))
+        await until(lambda: counters.tracking_events_refused == 1)
+        judging.set()
+        assert (await ending)[0] == 4401
+        assert not counters.tracking_events
 
 
 async def test_a_huge_frame_is_refused_by_its_header(on_stage: Stage) -> None:

@@ -198,6 +198,12 @@ class ClientSession:
         """When a link will have been silent for too long; None where there is no link."""
         return min((link.silent_at_s for link in self._links.values()), default=None)
 
+    @property
+    def accepted(self) -> LinkId | None:
+        """The newest link whose hello was answered: where this side may say more, if anywhere."""
+        answered = (link.id for link in self._links.values() if link.agreed_epoch is not False)
+        return max(answered, default=None)
+
     # --- messages
 
     def _heard(

@@ -127,6 +127,24 @@ def kinds(actions: Actions) -> list[type]:
 # --- hello and welcome
 
 
+def test_more_may_be_said_where_the_newest_hello_was_answered() -> None:
+    peer = Peer()
+    accepted: list[int | None] = []
+
+    def after(_: Actions) -> None:
+        accepted.append(peer.session.accepted)
+
+    after(())
+    after(peer.opens(1))
+    after(peer.welcomes("full", 3))
+    after(peer.says("goodbye", reason="leaving", reconnectAfterMs=0))
+    after(peer.opens(2))
+    after(peer.welcomes("full", 3, link=2))
+    after(peer.closes(1001, link=2))
+    after(peer.closes(None, link=1))
+    assert accepted == [None, None, 1, 1, 1, 2, 1, None]
+
+
 def test_the_first_hello_says_who_speaks_and_which_protocol() -> None:
     (action,) = Peer().opens()
     assert hello(action) == {
