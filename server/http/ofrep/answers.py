@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import msgspec
-from halyard_protocol.codec import encode
 from halyard_protocol.context import Context
 from halyard_protocol.evaluation import Detail, Reason
 from halyard_protocol.evaluator import Evaluator
@@ -36,6 +35,9 @@ _END = b"}}"
 """Of a flag's answer and of the metadata in it, which is the last member."""
 
 AnyFlag: TypeAlias = Flag | MalformedFlag
+Kept: TypeAlias = tuple[Detail, bytes]
+
+_encode = msgspec.json.Encoder().encode
 
 
 class FlagAnswers:
@@ -51,38 +53,40 @@ class FlagAnswers:
 
     def __init__(self, flag: AnyFlag) -> None:
         self.flag = flag
-        self.kept: dict[int, tuple[Detail, bytes]] = {}
-        self._splits: dict[tuple[Any, ...], bytes] = {}
-        """Answers up to the bucket, by what else of them can differ."""
+        self.kept: dict[int, Kept] = {}
+        self._splits: dict[tuple[str | None, int | None, bool], bytes] = {}
+        """Answers of rollouts up to the bucket, by what else of them can differ."""
 
     def of(self, detail: Detail) -> bytes:
         """The JSON object of one outcome: a success or a failure."""
-        reason = detail.reason
-        if reason.bucket is not None:
-            return self._split(detail, reason)
+        bucket = detail.reason.bucket
+        if bucket is not None:
+            return self._split_head(detail) + _encode(bucket) + _END
         known = self.kept.get(id(detail))
         if known is not None:
             return known[1]
         if len(self.kept) >= KEPT_OUTCOMES:
             self.kept.clear()
-        answer = encode(
-            _success(self.flag, detail)
-            if reason.kind != "ERROR"
-            else _failure(self.flag.key, reason)
-        )
+        answer = _encode(_written(self.flag, detail))
         self.kept[id(detail)] = (detail, answer)
         return answer
 
-    def _split(self, detail: Detail, reason: Reason) -> bytes:
-        outcome = (detail.variation, reason.kind, reason.rule_index, reason.in_experiment)
+    def _split_head(self, detail: Detail) -> bytes:
+        reason = detail.reason
+        outcome = (detail.variation, reason.rule_index, reason.in_experiment)
         head = self._splits.get(outcome)
         if head is None:
-            bucketless = msgspec.structs.replace(reason, bucket=None)
-            success = _success(self.flag, Detail(detail.value, detail.variation, bucketless))
-            success["reason"] = resolution_reason(reason)
-            head = encode(success).removesuffix(_END) + b',"bucket":'
+            success = _success(self.flag, detail)
+            del success["metadata"]["bucket"]
+            head = _encode(success).removesuffix(_END) + b',"bucket":'
             self._splits[outcome] = head
-        return head + encode(reason.bucket) + _END
+        return head
+
+
+def _written(flag: AnyFlag, detail: Detail) -> dict[str, Any]:
+    if detail.reason.kind == "ERROR":
+        return _failure(flag.key, detail.reason)
+    return _success(flag, detail)
 
 
 def _success(flag: AnyFlag, detail: Detail) -> dict[str, Any]:
@@ -124,7 +128,7 @@ class Answers:
             the same objects.
     """
 
-    __slots__ = ("_by_key", "_listed", "ruleset")
+    __slots__ = ("_by_key", "_kept", "_keys", "ruleset")
 
     def __init__(
         self, ruleset: Ruleset, *, client_side: bool, previous: Answers | None = None
@@ -132,14 +136,18 @@ class Answers:
         self.ruleset = ruleset
         known: dict[str, FlagAnswers] = {} if previous is None else previous._by_key
         self._by_key: dict[str, FlagAnswers] = {
-            key: _kept(flag, known.get(key))
+            key: _same(flag, known.get(key))
             for key, flag in sorted(ruleset.flags.items())
             if not client_side or (isinstance(flag, Flag) and flag.client_side)
         }
-        self._listed = tuple(self._by_key.items())
+        self._keys = tuple(self._by_key)
+        self._kept: dict[int, Kept] = {}
+        """Those of all flags, to be found with one look-up."""
+        for answers in self._by_key.values():
+            self._kept |= answers.kept
 
     def __len__(self) -> int:
-        return len(self._listed)
+        return len(self._keys)
 
     def one(self, evaluator: Evaluator, key: str, context: Context, now_ms: int) -> Detail | None:
         """The outcome of one flag; None where this key may not ask for it."""
@@ -153,13 +161,20 @@ class Answers:
         self, evaluator: Evaluator, context: Context, now_ms: int, start: int, stop: int
     ) -> list[bytes]:
         """The answers of the flags at these places, by one evaluator of :attr:`ruleset`."""
-        evaluate = evaluator.detail
-        written = []
-        for key, answers in self._listed[start:stop]:
-            detail = evaluate(key, context, None, now_ms)
-            known = answers.kept.get(id(detail))
-            written.append(answers.of(detail) if known is None else known[1])
-        return written
+        decisions, kinds = evaluator.decisions, context.kinds
+        kept, make = self._kept.get, self._make
+        return [
+            (kept(id(detail := decisions[key](kinds, now_ms, None))) or make(key, detail))[1]
+            for key in self._keys[start:stop]
+        ]
+
+    def _make(self, key: str, detail: Detail) -> Kept:
+        answer = (detail, self._by_key[key].of(detail))
+        if detail.reason.bucket is None:
+            if len(self._kept) >= KEPT_OUTCOMES * len(self._keys):
+                self._kept.clear()
+            self._kept[id(detail)] = answer
+        return answer
 
 
 class KeptAnswers:
@@ -179,7 +194,7 @@ class KeptAnswers:
         return evaluator, answers
 
 
-def _kept(flag: AnyFlag, known: FlagAnswers | None) -> FlagAnswers:
+def _same(flag: AnyFlag, known: FlagAnswers | None) -> FlagAnswers:
     return known if known is not None and known.flag is flag else FlagAnswers(flag)
 
 
@@ -202,9 +217,10 @@ def bulk_ending(environment: str, stream_uri: str | None, inactivity_delay_s: in
             "inactivityDelaySec": inactivity_delay_s,
         }
         rest["eventStreams"] = [stream]
-    return encode(rest).removeprefix(b"{")
+    return _encode(rest).removeprefix(b"{")
 
 
 def digest(body: bytes) -> str:
     """The strong ETag of a body, without its quotes."""
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
+    # Most processors have instructions for SHA-256, which makes it quicker than BLAKE2.
+    return hashlib.sha256(body).hexdigest()[:32]
