@@ -43,6 +43,7 @@ from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
 from openfeature.provider import AbstractProvider, Metadata
+from openfeature.track import TrackingEventDetails
 
 from halyard_sdk.address import Address
 from halyard_sdk.announcements import Announcement, Announcer, Kind
@@ -68,6 +69,9 @@ Object: TypeAlias = "Sequence[FlagValueType] | Mapping[str, FlagValueType]"
 READY_TIMEOUT_S = 10.0
 GRACE_S = 5.0
 
+_AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
+_REASONS = {reason.value: reason for reason in Reason}
+
 
 class AnyClient(Protocol):
     """A ``Client``, an ``AsyncClient``, or one of ``halyard_sdk.testing``."""
@@ -83,6 +87,16 @@ class AnyClient(Protocol):
         self, key: str, context: AnyContext, default: Any, *, expect: FlagType | None = None
     ) -> Detail:
         """A flag's answer."""
+        ...
+
+    def track(
+        self,
+        name: str,
+        context: AnyContext,
+        value: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell what a context did."""
         ...
 
     def on_change(self, callback: Callable[[Change], object], /) -> Callable[[], None]:
@@ -306,6 +320,26 @@ class HalyardProvider(AbstractProvider):
         flag = None if ruleset is None else ruleset.flags.get(key)
         return _resolution(answer, flag.version if isinstance(flag, Flag) else None)
 
+    # --- tracking
+
+    def track(
+        self,
+        tracking_event_name: str,
+        evaluation_context: EvaluationContext | None = None,
+        tracking_event_details: TrackingEventDetails | None = None,
+    ) -> None:
+        """Tell the server what a context did; never waits. What cannot be told is dropped."""
+        if self._client is None:
+            log.debug("not tracked: the provider is not initialized")
+            return
+        try:
+            context = read_context(evaluation_context)
+        except InvalidContext as problem:
+            log.warning("not tracked: %s", problem)
+            return
+        details = tracking_event_details or TrackingEventDetails()
+        self._client.track(tracking_event_name, context, details.value, details.attributes)
+
 
 class _Following:
     """What a provider hears of its client, from initializing to shutting down."""
@@ -382,7 +416,10 @@ def read_context(evaluation_context: EvaluationContext | None) -> Context:
     """
     if evaluation_context is None:
         return context_of({})
-    attributes = {name: _json(value) for name, value in evaluation_context.attributes.items()}
+    attributes = {
+        name: value if value.__class__ in _AS_THEY_ARE else _json(value)
+        for name, value in evaluation_context.attributes.items()
+    }
     if evaluation_context.targeting_key:
         attributes[TARGETING_KEY] = evaluation_context.targeting_key
     return context_of(attributes)
@@ -390,7 +427,7 @@ def read_context(evaluation_context: EvaluationContext | None) -> Context:
 
 def _json(value: object) -> object:
     match value:
-        case str() | int() | float() | None:
+        case str():
             return value
         case datetime():
             return _rfc3339(value)
@@ -417,7 +454,7 @@ def _resolution(answer: Detail, version: int | None) -> FlagResolutionDetails[An
         value=answer.value,
         error_code=None if code is None else ErrorCode(code),
         error_message=None if code is None else reason.message,
-        reason=Reason(resolution_reason(reason)),
+        reason=_REASONS[resolution_reason(reason)],
         variant=answer.variation,
         flag_metadata=flag_metadata(reason, version),
     )

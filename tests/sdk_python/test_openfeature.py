@@ -27,6 +27,7 @@ from openfeature.flag_evaluation import (
 )
 from openfeature.hook import Hook, HookContext, HookHints
 from openfeature.provider import ProviderStatus
+from openfeature.track import TrackingEventDetails
 
 from tests.support.stream_peer import KEY, TIMEOUT_S, StreamPeer, Talk, flag
 
@@ -354,6 +355,30 @@ def test_contexts_are_merged_and_hooks_see_and_shape_the_answer() -> None:
     )
     assert value == "dark"
     assert [(each.value, each.reason) for each in seen] == [("dark", Reason.TARGETING_MATCH)]
+
+
+# --- tracking
+
+
+def test_what_is_tracked_reaches_the_client() -> None:
+    client = in_memory()
+    asking = api.get_client()
+    asking.context = EvaluationContext("nobody", {"country": "DE"})
+    asking.track("visit")
+    details = TrackingEventDetails(9.95, {"articles": 3})
+    asking.track("purchase", EvaluationContext("alice"), details)
+    visit, purchase = client.tracked
+    assert (visit.name, visit.keys, visit.value) == ("visit", {"user": "nobody"}, None)
+    assert (purchase.name, purchase.keys) == ("purchase", {"user": "alice"})
+    assert (purchase.value, purchase.metadata) == (9.95, {"articles": 3})
+
+
+def test_what_cannot_be_tracked_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    client = in_memory()
+    api.get_client().track("visit", EvaluationContext("alice", {"kind": ""}))
+    assert client.tracked == ()
+    assert "not tracked" in caplog.text
+    HalyardProvider("http://127.0.0.1:1", KEY).track("visit")
 
 
 # --- life cycle
