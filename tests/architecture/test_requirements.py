@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ FOLDER = ROOT / "requirements"
 LOCKS = sorted(FOLDER.glob("*.txt"))
 PINNED = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>[^\s;]+)( ; [^\\]+)?$")
 HASH = re.compile(r"^--hash=sha256:[0-9a-f]{64}$")
+NPM = ROOT / "tests" / "acceptance" / "ofrep"
 
 
 def requirements(lock: Path) -> list[list[str]]:
@@ -78,3 +80,14 @@ def test_what_is_declared_is_what_is_locked() -> None:
     names = {re.split(r"[=><~]", each)[0] for each in declared}
     assert wanted(FOLDER / "server.in") - names == {"google-re2"}  # the protocol's
     assert names - wanted(FOLDER / "server.in") == {"halyard-protocol"}
+
+
+def test_every_package_from_npm_is_pinned_and_hashed_and_has_no_address() -> None:
+    lock = json.loads((NPM / "package-lock.json").read_text())["packages"]
+    asked = lock.pop("")["dependencies"]
+    assert asked == json.loads((NPM / "package.json").read_text())["dependencies"]
+    installed = {name: lock[f"node_modules/{name}"]["version"] for name in asked}
+    assert installed == asked
+    for each in lock.values():
+        assert each["integrity"].startswith("sha512-")
+        assert "resolved" not in each
