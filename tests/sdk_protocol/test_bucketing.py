@@ -47,7 +47,7 @@ def uniformity(of: Iterable[float], cells: int) -> float:
     """Chi-square of numbers in [0, 1] against equal cells; ``cells - 1`` degrees of freedom."""
     observed = Counter(min(int(number * cells), cells - 1) for number in of)
     expected = observed.total() / cells
-    return sum((observed[cell] - expected) ** 2 / expected for cell in range(cells))
+    return sum([(observed[cell] - expected) ** 2 / expected for cell in range(cells)])
 
 
 def dependence(left: Sequence[float], right: Sequence[float]) -> float:
@@ -58,8 +58,8 @@ def dependence(left: Sequence[float], right: Sequence[float]) -> float:
     pairs = zip(left, right, strict=True)
     observed = Counter((int(one * ROWS), int(other * ROWS)) for one, other in pairs)
     expected = len(left) / ROWS**2
-    cells = product(range(ROWS), repeat=2)
-    return sum((observed[cell] - expected) ** 2 / expected for cell in cells)
+    cells = product(range(ROWS), range(ROWS))
+    return sum([(observed[cell] - expected) ** 2 / expected for cell in cells])
 
 
 def test_the_formula_is_the_one_that_teams_have() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Any, get_args
 
 import msgspec
@@ -11,6 +13,7 @@ from halyard_protocol.codec import convert, encode
 from halyard_protocol.conditions import OPERATORS, SEGMENT_OPERATORS, condition_from_json
 from halyard_protocol.context import Context, InvalidContext
 from halyard_protocol.evaluation import Detail, ReasonKind, evaluate
+from halyard_protocol.evaluator import Evaluator
 from halyard_protocol.ruleset import Environment, Flag, Rule, Ruleset, Serve, Variation
 
 from tests.support import vectors
@@ -118,6 +121,80 @@ def test_every_operator_has_vectors_of_both_outcomes() -> None:
     assert seen == {(op, outcome) for op in compared for outcome in (True, False)}
 
 
+def form(of: Any) -> str:
+    """What an attribute is, as finely as JSON and the operators tell apart."""
+    match of:
+        case None | bool() | msgspec.UnsetType():
+            return repr(of)
+        case int() | float():
+            return "whole" if of == int(of) else "fraction"
+        case []:
+            return "empty array"
+        case list():
+            if any(isinstance(element, list) for element in of):
+                return "array in array"
+            types = {type(element) for element in of}
+            return "array of strings" if types == {str} else "array of several types"
+    return type(of).__name__
+
+
+FORMS = {
+    "str", "whole", "fraction", "True", "False", "None", "UNSET", "dict",
+    "array of strings", "array of several types", "empty array", "array in array",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("op", sorted(OPERATORS - SEGMENT_OPERATORS))
+def test_every_operator_has_a_vector_of_every_form_of_attribute(op: str) -> None:
+    seen = {
+        form(case.attribute)
+        for file in FILES.values()
+        if isinstance(file, OperatorFile)
+        for case in file.cases
+        if case.op == op
+    }
+    assert seen >= FORMS
+
+
+@pytest.mark.parametrize("op", sorted(OPERATORS))
+def test_every_operator_has_a_vector_of_every_type_of_value(op: str) -> None:
+    file = FILES["conditions-values"]
+    assert isinstance(file, ConditionFile)
+    leaves = [case.when["not"] for case in file.cases if "not" in case.when]
+    values = [leaf["values"] for leaf in leaves if leaf["op"] == op and "values" in leaf]
+    seen = {form(value[0]) for value in values if isinstance(value, list) and value}
+    assert seen >= {"str", "whole", "fraction", "True", "None", "dict", "array of strings"}
+
+
+def test_the_names_of_cases_are_unique() -> None:
+    for name, file in FILES.items():
+        names = Counter((getattr(case, "op", None), case.name) for case in file.cases)
+        assert not [each for each, count in names.items() if count > 1], name
+
+
+def test_every_flag_and_segment_of_a_file_is_asked_for() -> None:
+    for name, file in FILES.items():
+        if isinstance(file, EvaluationFile):
+            asked = {case.flag for case in file.cases}
+            named = {item["flag"] for flag in file.flags for item in _prerequisites(flag)}
+            assert {flag["key"] for flag in file.flags} <= asked | named, name
+
+
+def _prerequisites(flag: Any) -> Any:
+    return (item for item in flag.get("prerequisites", ()) if "flag" in item)
+
+
+def test_every_case_is_answered_the_same_by_an_evaluator_that_has_warmed_up() -> None:
+    for file in FILES.values():
+        if isinstance(file, EvaluationFile):
+            evaluator = Evaluator(file.ruleset())
+            for _ in range(12):
+                for case in file.cases:
+                    now_ms = file.now if case.now is None else case.now
+                    context = Context.of(case.context)
+                    assert_detail(evaluator.detail(case.flag, context, case.default, now_ms), case)
+
+
 def test_every_kind_of_reason_has_a_vector() -> None:
     seen = {
         case.reason.kind
@@ -135,6 +212,14 @@ def test_a_flag_of_the_vectors_survives_being_written_and_read() -> None:
                 if isinstance(flag, Flag):
                     written = msgspec.json.decode(encode(flag))
                     assert convert(written, Flag) == flag
+
+
+def test_every_choice_that_the_text_names_is_a_case() -> None:
+    text = (vectors.FOLDER / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"\| `([a-z-]+)`: (.+) \|$", text, re.MULTILINE)
+    assert len(named) > 20
+    for name, case in named:
+        assert case in {each.name for each in FILES[name].cases}, f"{name}: {case}"
 
 
 def test_the_schema_of_the_vectors_is_current() -> None:
