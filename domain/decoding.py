@@ -29,7 +29,7 @@ def decode(source: bytes | dict[str, Any], types: Mapping[str, type[C]]) -> C:
     try:
         command = convert(content, of)
     except msgspec.ValidationError as error:
-        raise InvalidCommand(*problems, _problem(str(error))) from error
+        raise InvalidCommand(*problems, problem_of(str(error))) from error
     if problems:
         raise InvalidCommand(*problems)
     return command
@@ -69,8 +69,8 @@ def _with_rule_ids(content: dict[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def _problem(message: str) -> Problem:
-    """From msgspec's ``Expected `int`, got `str` - at `$.rules[0].id```."""
+def problem_of(message: str) -> Problem:
+    """A problem from msgspec's ``Expected `int`, got `str` - at `$.rules[0].id```."""
     reason, _, place = message.partition(" - at `")
     missing = re.fullmatch(r"Object missing required field `(.+)`", reason)
     path = _pointer(place.rstrip("`"))

@@ -73,45 +73,56 @@ def key_document_name(sha256: str | None, client_key: str | None) -> str:
     return f"key:{sha256 or client_key}"
 
 
-def flag_document(flag: state.FlagDefinition, settings: state.FlagSettings, version: int) -> bytes:
+def flag_here(flag: state.FlagDefinition, settings: state.FlagSettings, version: int = 0) -> Flag:
     """A flag as it stands in one environment."""
-    return _encoder.encode(
-        Flag(
-            key=flag.key,
-            version=version,
-            type=flag.type,
-            enabled=settings.enabled,
-            variations=flag.variations,
-            off_variation=settings.off_variation,
-            prerequisites=settings.prerequisites,
-            targets=settings.targets,
-            rules=settings.rules,
-            fallthrough=settings.fallthrough,
-            salt=flag.salt,
-            expires_at=settings.expires_at,
-            client_side=flag.client_side,
-            track_exposures=settings.track_exposures,
-        )
+    return Flag(
+        key=flag.key,
+        version=version,
+        type=flag.type,
+        enabled=settings.enabled,
+        variations=flag.variations,
+        off_variation=settings.off_variation,
+        prerequisites=settings.prerequisites,
+        targets=settings.targets,
+        rules=settings.rules,
+        fallthrough=settings.fallthrough,
+        salt=flag.salt,
+        expires_at=settings.expires_at,
+        client_side=flag.client_side,
+        track_exposures=settings.track_exposures,
     )
+
+
+def segment_here(segment: state.SegmentDefinition, version: int = 0) -> Segment:
+    """A segment; the same in every environment but for its version."""
+    return Segment(
+        key=segment.key,
+        version=version,
+        included=segment.included,
+        excluded=segment.excluded,
+        rules=segment.rules,
+        salt=segment.salt,
+    )
+
+
+def environment_here(environment: state.Environment, version: int = 0) -> Environment:
+    """The environment itself, with its attributes."""
+    return Environment(environment.key, environment.attributes, version)
+
+
+def flag_document(flag: state.FlagDefinition, settings: state.FlagSettings, version: int) -> bytes:
+    """A flag's document in one environment."""
+    return _encoder.encode(flag_here(flag, settings, version))
 
 
 def segment_document(segment: state.SegmentDefinition, version: int) -> bytes:
-    """A segment; the same in every environment but for its version."""
-    return _encoder.encode(
-        Segment(
-            key=segment.key,
-            version=version,
-            included=segment.included,
-            excluded=segment.excluded,
-            rules=segment.rules,
-            salt=segment.salt,
-        )
-    )
+    """A segment's document."""
+    return _encoder.encode(segment_here(segment, version))
 
 
 def environment_document(environment: state.Environment, version: int) -> bytes:
-    """The environment itself, with its attributes."""
-    return _encoder.encode(Environment(environment.key, environment.attributes, version))
+    """The environment's own document."""
+    return _encoder.encode(environment_here(environment, version))
 
 
 def sdk_key_document(key: state.SdkKey, version: int) -> bytes:

@@ -16,6 +16,7 @@ Rooms:
     installation  the first account and its token
     credentials   passwords, tokens and keys: drawn and hashed
     writing       the only write path: one writer for each log in use
+    evaluating    what flags answer, from the folded state of a project
     http          routes, problems, paging, OpenAPI
     cli           the command ``halyard``
     dev           what ``halyard dev`` adds: a demo, ``dev.json``, a welcome

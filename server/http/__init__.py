@@ -16,7 +16,8 @@ Rooms:
     queries, paging   query parameters, cursors
     concurrency       ETag, If-Match, Idempotency-Key, ``minSeq``, ``at``
     writes            the way of every write
-    sdk_ruleset       what SDK keys read
+    evaluation        what flags answer, to accounts and to SDK keys
+    sdk_ruleset       the whole ruleset, for server keys
     negotiation       what a client has already, and which encoding it reads
     event_stream      streams of server-sent events that tell of changes
     cross_origin      what lets a page of any origin ask

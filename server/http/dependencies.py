@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from eventstore.store import EventStore
 from projections.rulesets import Rulesets
+from server.evaluating.evaluators import Evaluators
 from server.http.auth import Authenticator
 from server.http.event_stream import EventStreams
 from server.http.ofrep.answers import KeptAnswers
@@ -52,6 +53,8 @@ class Dependencies:
     actor_names: ActorNames = _no_names
     rulesets: Rulesets | None = None
     """Where this process can see them."""
+    evaluators: Evaluators = field(default_factory=Evaluators)
+    """Of the folded states."""
     gateway: Gateway | None = None
     """What keeps rulesets current for SDK keys, where this process has it."""
     event_streams: EventStreams = field(default_factory=EventStreams)

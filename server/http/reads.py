@@ -33,15 +33,20 @@ Row = TypeVar("Row")
 class Seen:
     """A project's state as of one seq, and how to look things up in it."""
 
-    __slots__ = ("seq", "state")
+    __slots__ = ("last_at", "seq", "state")
 
-    def __init__(self, state: ProjectState, seq: int) -> None:
+    def __init__(self, state: ProjectState, seq: int, last_at: datetime) -> None:
         self.state = state
         self.seq = seq
+        self.last_at = last_at
+        """When the event at ``seq`` was recorded."""
 
     def environment(self, call: Call) -> Environment:
         """The environment in the path. Raises :class:`NotFound`, as all of these do."""
-        key = call.parameters["environment"]
+        return self.environment_called(call.parameters["environment"])
+
+    def environment_called(self, key: str) -> Environment:
+        """An environment by its key."""
         return _found(self.state.environments.get(key), "environment", key)
 
     def flag(self, call: Call) -> FlagDefinition:
@@ -83,15 +88,19 @@ async def seen(call: Call) -> Seen:
 
     Raises what ``Writers`` raises where there is, or was, no such project.
     """
+    return await seen_of(call, project_key(call))
+
+
+async def seen_of(call: Call, key: str) -> Seen:
+    """The same for a project that the path does not name."""
     query = call.query_as(MinSeqQuery)
-    key = project_key(call)
     writers = call.dependencies.writers
     current = await writers.state(key, query.min_seq)
     if isinstance(query, ReadQuery) and query.at is not None:
         at = moment(query.at)
         current = await writers.state_at(key, at)
         _refuse_future(at, current.seq)
-    return Seen(current.state, current.seq)
+    return Seen(current.state, current.seq, current.last_at)
 
 
 def _refuse_future(at: int | datetime, seq: int) -> None:

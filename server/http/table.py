@@ -9,6 +9,7 @@ import msgspec
 
 from server.http import (
     environments,
+    evaluation,
     events,
     flag_settings,
     flags,
@@ -46,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     *segments.ROUTES,
     *posted.ROUTES,
     *events.ROUTES,
+    *evaluation.ROUTES,
     *sdk_ruleset.ROUTES,
     *ofrep.ROUTES,
     *projection_status.ROUTES,

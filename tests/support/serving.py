@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import httpx
 import redis.asyncio
 
 from projections.rulesets import Rulesets
@@ -17,7 +18,9 @@ from streaming.caller import NotAvailable
 from streaming.gateway import Gateway
 from streaming.serving import ServedEnvironment
 from streaming.settings import StreamSettings
-from tests.support.api import running_dependencies
+from tests.support.api import PROJECT, created, running_dependencies
+
+KEYS = f"{PROJECT}/environments/development/keys"
 
 
 @asynccontextmanager
@@ -61,3 +64,34 @@ async def served_soon(dependencies: Dependencies, key: str) -> ServedEnvironment
                 return await dependencies.gateway.serve_key(key, 5)
             except NotAvailable:
                 await asyncio.sleep(0.005)
+
+
+class Installation:
+    """The project demo, and a server and a client key of its development."""
+
+    def __init__(self, dependencies: Dependencies, api: httpx.AsyncClient) -> None:
+        self.dependencies = dependencies
+        self.api = api
+        self.server_key = self.client_key = self.key_id = ""
+        """``key_id`` is the server key's."""
+
+    async def found(self) -> None:
+        """Set all of it up, and wait until the gateway serves it."""
+        await created(self.api, "/api/v1/projects", {"key": "demo", "name": "Demo"})
+        await created(self.api, f"{PROJECT}/flags", {"key": "checkout"})
+        issued = (await created(self.api, KEYS, {"kind": "server"})).json()
+        self.server_key, self.key_id = issued["secret"], issued["id"]
+        self.client_key = (await created(self.api, KEYS, {"kind": "client"})).json()["secret"]
+        await served_soon(self.dependencies, self.client_key)
+
+    async def reached(self, seq: int) -> None:
+        """The gateway has a change."""
+        gateway = self.dependencies.gateway
+        assert gateway is not None
+        served = await gateway.serve_key(self.client_key, 5)
+        told = asyncio.Event()
+        unsubscribe = served.on_change(told.set)
+        while served.changed < seq:
+            await told.wait()
+            told.clear()
+        unsubscribe()

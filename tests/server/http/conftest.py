@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
+import redis.asyncio
 
 from server.http.dependencies import Dependencies
 from tests.support.api import PROJECT, client_of, created, install, running_dependencies
+from tests.support.serving import Installation, serving_dependencies
 
 
 @pytest.fixture
@@ -31,3 +34,19 @@ async def demo(api: httpx.AsyncClient) -> httpx.AsyncClient:
     await created(api, "/api/v1/projects", {"key": "demo", "name": "Demo"})
     await created(api, f"{PROJECT}/flags", {"key": "checkout", "name": "New checkout"})
     return api
+
+
+@pytest.fixture
+async def halyard(
+    database_url: str, redis_client: redis.asyncio.Redis
+) -> AsyncIterator[Installation]:
+    """A project with a flag, an SDK key of each kind, and a gateway that serves them."""
+    async with AsyncExitStack() as stack:
+        dependencies = await stack.enter_async_context(
+            serving_dependencies(database_url, redis_client)
+        )
+        await install(dependencies)
+        api = await stack.enter_async_context(client_of(dependencies))
+        installation = Installation(dependencies, api)
+        await installation.found()
+        yield installation

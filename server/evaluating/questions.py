@@ -1,0 +1,126 @@
+"""Which flags, for which contexts, at which instant; and the answers, as JSON, in slices of time.
+
+Answers are written one by one as they are found, so that a large preview needs neither a long
+pause of the loop nor all of its answers as objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from halyard_protocol.codec import encode
+from halyard_protocol.context import Context, InvalidContext
+from halyard_protocol.evaluation import Reason
+from halyard_protocol.evaluator import Evaluator
+from halyard_protocol.explanation import explain
+from halyard_protocol.problems import Problem
+from halyard_protocol.traces import FlagTrace, SegmentTrace
+
+SLICE_S = 0.003
+"""How long is evaluated before the loop gets its turn."""
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What one flag answers to one context, and where it was asked for how that came about."""
+
+    flag: str
+    value: Any
+    variation: str | None
+    """Null where the value is the default."""
+    reason: Reason
+    version: int
+    """The seq of the flag's last change; 0 where there is no such flag."""
+    trace: FlagTrace | None = None
+    segments: dict[str, SegmentTrace] = {}
+    """Each segment that was decided, once, by its key."""
+    truncated: bool = False
+    """There was more than a trace holds."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of each context."""
+
+    evaluator: Evaluator
+    flags: Sequence[str]
+    versions: Mapping[str, int]
+    """By flag."""
+    default: Any = None
+    now_ms: int
+    explain: bool = False
+
+    def answer(self, flag: str, context: Context) -> Evaluation:
+        """What one flag answers to one context."""
+        if self.explain:
+            return self._explained(flag, context)
+        detail = self.evaluator.detail(flag, context, self.default, self.now_ms)
+        return Evaluation(
+            flag=flag,
+            value=detail.value,
+            variation=detail.variation,
+            reason=detail.reason,
+            version=self.versions.get(flag, 0),
+        )
+
+    def _explained(self, flag: str, context: Context) -> Evaluation:
+        ruleset = self.evaluator.ruleset
+        explanation = explain(ruleset, flag, context, self.default, self.now_ms)
+        detail = explanation.detail
+        return Evaluation(
+            flag=flag,
+            value=detail.value,
+            variation=detail.variation,
+            reason=detail.reason,
+            version=self.versions.get(flag, 0),
+            trace=explanation.trace,
+            segments=explanation.segments,
+            truncated=explanation.truncated,
+        )
+
+
+async def answers(question: Question, context: Context) -> list[bytes]:
+    """The evaluations of one context as JSON, in the order of the question's flags."""
+    return await _answers(question, context, _Pace())
+
+
+async def answers_in_turn(question: Question, contexts: Sequence[Any]) -> list[list[bytes] | bytes]:
+    """The same for each context, as it was sent; for one that is none, a problem as JSON."""
+    pace = _Pace()
+    found: list[list[bytes] | bytes] = []
+    for number, source in enumerate(contexts):
+        try:
+            context = Context.of(source)
+        except InvalidContext as error:
+            found.append(encode(Problem(f"/contexts/{number}{error.field}", error.reason)))
+        else:
+            found.append(await _answers(question, context, pace))
+    return found
+
+
+async def _answers(question: Question, context: Context, pace: _Pace) -> list[bytes]:
+    found = []
+    for flag in question.flags:
+        found.append(encode(question.answer(flag, context)))
+        if pace.due:
+            await pace.rest()
+    return found
+
+
+class _Pace:
+    """When the loop is to get its turn."""
+
+    __slots__ = ("_began_s",)
+
+    def __init__(self) -> None:
+        self._began_s = time.perf_counter()
+
+    @property
+    def due(self) -> bool:
+        return time.perf_counter() - self._began_s > SLICE_S
+
+    async def rest(self) -> None:
+        await asyncio.sleep(0)
+        self._began_s = time.perf_counter()

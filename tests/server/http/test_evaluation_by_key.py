@@ -1,0 +1,88 @@
+"""`GET /api/v1/evaluate/{flag}` with an SDK key: what the key's own SDKs would be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import redis.asyncio
+
+from tests.support.api import PROJECT, SETTINGS, created, problem
+from tests.support.serving import KEYS, Installation
+
+EVALUATE = "/api/v1/evaluate"
+
+
+async def asked(halyard: Installation, key: str, flag: str, **query: Any) -> httpx.Response:
+    headers = {"authorization": f"Bearer {key}"}
+    return await halyard.api.get(f"{EVALUATE}/{flag}", params=query, headers=headers)
+
+
+async def test_a_server_key_says_where(halyard: Installation) -> None:
+    seq = (await halyard.api.post(f"{SETTINGS}/enable")).json()["seq"]
+    await halyard.reached(seq)
+    answer = await asked(halyard, halyard.server_key, "checkout", user="ann")
+    assert answer.json() == {
+        "flag": "checkout",
+        "value": True,
+        "variation": "on",
+        "reason": {"kind": "FALLTHROUGH"},
+        "version": seq,
+        "seq": seq,
+    }
+    assert answer.headers["halyard-seq"] == str(seq)
+    by_header = {"x-api-key": halyard.server_key}
+    again = await halyard.api.get(f"{EVALUATE}/checkout?user=ann", headers=by_header)
+    assert again.json() == answer.json()
+    by_account = {"project": "demo", "environment": "development", "user": "ann"}
+    assert (
+        await halyard.api.get(f"{EVALUATE}/checkout", params=by_account)
+    ).json() == answer.json()
+
+
+async def test_a_missing_flag_is_answered_as_sdks_are(halyard: Installation) -> None:
+    answer = (await asked(halyard, halyard.server_key, "none", user="ann")).json()
+    assert (answer["value"], answer["reason"]["errorCode"]) == (None, "FLAG_NOT_FOUND")
+    assert answer["version"] == 0
+
+
+async def test_a_client_key_sees_what_is_marked_for_clients(halyard: Installation) -> None:
+    web = {"key": "banner", "clientSide": True}
+    seq = (await created(halyard.api, f"{PROJECT}/flags", web)).json()["seq"]
+    await halyard.reached(seq)
+    shown = (await asked(halyard, halyard.client_key, "banner", user="ann")).json()
+    assert shown["reason"] == {"kind": "DISABLED"}
+    hidden = (await asked(halyard, halyard.client_key, "checkout", user="ann")).json()
+    missing = (await asked(halyard, halyard.client_key, "none", user="ann")).json()
+    assert hidden["reason"]["errorCode"] == "FLAG_NOT_FOUND"
+    for answer, flag in ((hidden, "checkout"), (missing, "none")):
+        answer["reason"]["message"] = answer["reason"]["message"].replace(flag, "x")
+        answer["flag"] = "x"
+    assert hidden == missing
+
+
+async def test_what_is_for_accounts_is_refused(halyard: Installation) -> None:
+    query = {"project": "demo", "environment": "development", "at": 1, "minSeq": 1}
+    refused = await asked(
+        halyard, halyard.server_key, "checkout", user="a", explain="true", **query
+    )
+    paths = [error["path"] for error in problem(refused, 422, "malformed")["errors"]]
+    assert paths == ["?project", "?environment", "?at", "?minSeq", "?explain"]
+
+
+async def test_keys_that_open_nothing(halyard: Installation) -> None:
+    wrong = f"{halyard.server_key[:12]}-s-wrong"
+    problem(await asked(halyard, wrong, "checkout", user="a"), 401, "unauthenticated")
+    await halyard.reached((await halyard.api.delete(f"{KEYS}/{halyard.key_id}")).json()["seq"])
+    revoked = await asked(halyard, halyard.server_key, "checkout", user="a")
+    problem(revoked, 401, "unauthenticated")
+
+
+async def test_it_answers_on_without_redis(
+    halyard: Installation, redis_client: redis.asyncio.Redis
+) -> None:
+    before = await asked(halyard, halyard.server_key, "checkout", user="ann")
+    await redis_client.client_pause(500)
+    assert (
+        await asked(halyard, halyard.server_key, "checkout", user="ann")
+    ).json() == before.json()
