@@ -5,7 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
-QUESTIONS = ("appends", "rebuild", "latency", "http_commands", "fan_out", "connection_memory")
+QUESTIONS = (
+    "appends",
+    "rebuild",
+    "latency",
+    "http_commands",
+    "fan_out",
+    "connection_memory",
+    "ofrep_bulk",
+)
 
 
 def main(wanted: list[str]) -> int:
