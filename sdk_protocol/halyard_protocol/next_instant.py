@@ -296,8 +296,7 @@ class _Outlook:
         """
         now_ms, (months, ms) = self.now_ms, duration
         if not months or not _CALENDAR <= now_ms < _CALENDAR_END:
-            edges = _CALENDAR_EDGES if months else ()
-            return self._soonest((*_crossings(op, instant, ms), *edges))
+            return self._soonest(_crossings(op, instant, ms))
         first, last = (math.floor(instant) + ms + months * days * _DAY_MS for days in (28, 31))
         if now_ms < first:
             return self._soonest((first, *_CALENDAR_EDGES))

@@ -59,6 +59,9 @@ def at(text: str) -> int:
     return instant_ms(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
+CALENDAR, CALENDAR_END = at("0001-01-01T00:00"), at("9999-12-31T00:00") + DAY_MS
+
+
 def moment(ms: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
 
@@ -225,8 +228,10 @@ def test_every_ruleset_has_an_answer_at_any_time(
     st.sampled_from(["P1M", "P1Y", "P2M1D", "P400M", "P99999999Y"]),
     st.sampled_from(["olderThan", "newerThan"]),
     st.integers(-400, 400),
-    st.sampled_from([at("2026-03-31T12:00"), at("2028-02-29T23:59"), at("0001-01-01T00:00")]),
-    st.integers(0, 40 * DAY_MS),
+    st.sampled_from(
+        [at("2026-03-31T12:00"), at("2028-02-29T23:59"), CALENDAR, CALENDAR_END - 40 * DAY_MS]
+    ),
+    st.integers(-DAY_MS, 41 * DAY_MS),
     st.data(),
 )
 @settings(max_examples=200)
@@ -354,6 +359,7 @@ def test_the_clock_is_local(attribute: str, zone: str | None, now: str, changes:
         ("Europe/Berlin", "2026-03-29T00:00"),
         ("Australia/Lord_Howe", "2026-04-04T14:00"),
         ("America/St_Johns", "2010-11-07T01:00"),
+        ("America/St_Johns", "2010-11-07T02:07"),
         ("Africa/Monrovia", "1972-01-06T23:00"),
         ("Pacific/Apia", "2011-12-30T09:00"),
         ("Nowhere", "2026-01-01T00:00"),
@@ -401,7 +407,19 @@ def test_a_month_passes_within_a_day_or_is_looked_at_again_by_midnight() -> None
     }.items():
         assert following(ruleset, at(now), context) == at(changes)
     long_ago = following(ruleset, at("2026-04-20T00:00"), context)
-    assert long_ago == at("9999-12-31T00:00") + DAY_MS
+    assert long_ago == CALENDAR_END
+
+
+@pytest.mark.parametrize("op", ["olderThan", "newerThan"])
+@pytest.mark.parametrize("begin", [CALENDAR, CALENDAR_END])
+def test_now_itself_is_a_month_old_at_no_time_but_at_the_ends_of_the_calendar(
+    op: str, begin: int
+) -> None:
+    ruleset = ruled(time_leaf("now", op, "P1M"))
+    for now_ms in range(begin - 3, begin + 3):
+        changed = answer(ruleset, now_ms + 1) != answer(ruleset, now_ms)
+        assert following(ruleset, now_ms) == now_ms + 1 or not changed
+    assert following(ruleset) in (None, CALENDAR_END)
 
 
 def test_what_cannot_matter_is_left_out() -> None:
@@ -515,7 +533,7 @@ def test_a_thousand_flags_one_behind_the_other_are_no_danger() -> None:
 def test_an_instant_that_no_calendar_has_is_cut_off() -> None:
     ruleset = ruled(Leaf("newerThan", ("P1D",), "joined"))
     end = following(ruleset, context=Context.of({"joined": 10**400}))
-    assert end == at("9999-12-31T00:00") + DAY_MS
+    assert end == CALENDAR_END
 
 
 @given(instants)
