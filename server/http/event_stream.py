@@ -43,8 +43,11 @@ SPREAD_PER_STREAM_S = 0.0001
 RETRY_MS = 1_000
 """After how long a client whose stream broke opens another."""
 
+ENDING_S = 5.0
+"""Over how long the ends of streams are spread at most: a server that stops waits no longer."""
+
 MAX_STREAMS = 8_000
-"""Of one process: each takes a descriptor, of which the connections of SDKs need more."""
+"""Of one process: each takes 17 KB, and a descriptor, of which connections of SDKs need more."""
 MAX_STREAMS_OF_KEY = 4_000
 """A client key is that of a whole site, so this only keeps one from shutting out all others."""
 
@@ -118,7 +121,7 @@ class EventStreams:
         self.ending = True
         now_s = asyncio.get_running_loop().time()
         for place, stream in enumerate(self._open):
-            stream.end_at(now_s + within_s * place / len(self._open))
+            stream.end_at(now_s + min(within_s, ENDING_S) * place / len(self._open))
 
     async def follow(
         self, served: ServedEnvironment, receive: Receive, last_event_id: str, tell: Tell

@@ -42,6 +42,13 @@ async def test_the_old_connection_goes_on_being_served(on_stage: Stage, ruleset:
     await draining
 
 
+async def test_whoever_asked_is_told_that_a_drain_begins(on_stage: Stage) -> None:
+    told: list[float] = []
+    on_stage.gateway.drains.append(told.append)
+    await drain(on_stage.gateway, window_s=3)
+    assert told == [3]
+
+
 async def test_newcomers_are_sent_elsewhere(on_stage: Stage) -> None:
     async with on_stage.client() as client:
         await client.synchronise()
