@@ -13,6 +13,7 @@ Where an inquiry has a recorder, it is told of each step; it is the same walk wi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from halyard_protocol.bucketing import bucket, bucketing_value, is_within
@@ -60,6 +61,8 @@ class Listing(NamedTuple):
     through: Through
 
 
+_MANY = 100
+"""Members of an array."""
 _MEMBERSHIPS: dict[str, Through] = {
     "group": "groups",
     "role": "roles",
@@ -70,7 +73,7 @@ _MEMBERSHIPS: dict[str, Through] = {
 class Inquiry:
     """One evaluation's surroundings: the ruleset, who is asking, and when."""
 
-    __slots__ = ("context", "now_ms", "recorder", "ruleset", "segments", "segments_underway")
+    __slots__ = ("context", "cut", "now_ms", "recorder", "ruleset", "segments", "segments_underway")
 
     def __init__(
         self, ruleset: Ruleset, context: Context, now_ms: int, recorder: Recorder | None = None
@@ -80,8 +83,10 @@ class Inquiry:
         self.now_ms = now_ms
         self.recorder = recorder
         """What is told of each step; None where nobody asks why."""
-        self.segments: dict[str, bool] = {}
-        """Answers so far, by segment key."""
+        self.segments: dict[str | tuple[str, int], bool] = {}
+        """Answers so far, by segment key; with the depth, where they are true there only."""
+        self.cut = False
+        """Whether the answer that is underway leans on a segment that nests too deep."""
         self.segments_underway: list[str] = []
         """The segments being decided, outermost first."""
 
@@ -122,8 +127,12 @@ def listing(entry: Target | SegmentKeys, inquiry: Inquiry) -> Listing | None:
     through = _MEMBERSHIPS.get(entry.kind)
     if through is None:
         return None
-    for member in _memberships(through, inquiry):
-        if isinstance(member, str) and member in entry.keys:
+    keys: Collection[str] = entry.keys
+    members = _memberships(through, inquiry)
+    if len(members) > _MANY:
+        keys = frozenset(keys)  # or it takes as long as both numbers multiplied
+    for member in members:
+        if isinstance(member, str) and member in keys:
             return Listing(member, through)
     return None
 
@@ -230,13 +239,18 @@ def _leaf_holds(leaf: Leaf, inquiry: Inquiry) -> bool:
 def is_in_segment(key: str, inquiry: Inquiry) -> bool:
     """Tell whether the context is in a segment; nobody is in one that the ruleset lacks."""
     recorder = inquiry.recorder
+    depth = len(inquiry.segments_underway)
     known = inquiry.segments.get(key)
+    if known is None:
+        known = inquiry.segments.get((key, depth))
+        inquiry.cut |= known is not None
     if known is not None:
         if recorder is not None:
             recorder.segment(key, known)
         return known
     segment = inquiry.ruleset.segments.get(key)
-    if segment is None or len(inquiry.segments_underway) > MAX_SEGMENT_DEPTH:
+    if segment is None or depth > MAX_SEGMENT_DEPTH:
+        inquiry.cut |= segment is not None
         if recorder is not None:
             recorder.segment(key, False, "unknown" if segment is None else "tooDeep")
         return False
@@ -244,8 +258,10 @@ def is_in_segment(key: str, inquiry: Inquiry) -> bool:
         if recorder is not None:
             recorder.segment(key, False, "cycle")
         raise _Cycle(key)
+    was_cut, inquiry.cut = inquiry.cut, False
     inside = _decide_segment(segment, inquiry)
-    inquiry.segments[key] = inside
+    inquiry.segments[(key, depth) if inquiry.cut else key] = inside
+    inquiry.cut |= was_cut
     return inside
 
 

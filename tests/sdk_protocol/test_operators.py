@@ -160,3 +160,13 @@ def test_any_name_resolves_to_something_or_nothing(name: str, attributes: dict[s
             assert resolve(attributes, literal) is value
         pointer = "/" + literal.replace("~", "~0").replace("/", "~1")
         assert resolve(attributes, pointer) is value
+
+
+@given(
+    st.sampled_from(["equals", "notIn", "contains"]),
+    st.lists(scalars | st.just(float("nan")) | st.just([1]) | st.just({"a": 1}), max_size=6),
+    st.lists(scalars.filter(lambda value: value is not None), max_size=4).map(tuple),
+)
+def test_a_long_array_is_compared_as_a_short_one(op: str, array: list[Any], values: Any) -> None:
+    short = compare(OPERATIONS[op], array, values, 0)
+    assert compare(OPERATIONS[op], [*array, *[None] * 200], values, 0) is short
