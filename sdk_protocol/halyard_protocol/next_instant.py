@@ -266,14 +266,14 @@ class _Outlook:
         if now_ms < _CALENDAR - _DAY_MS:
             return _CALENDAR - _DAY_MS
         present = time_attributes(now_ms, zone).get(name)
-        following = range(now_ms + 1, (now_ms // window_ms + 1) * window_ms)
-        return (
-            now_ms
-            + 1
-            + bisect_left(
-                following, True, key=lambda at: time_attributes(at, zone).get(name) != present
-            )
-        )
+
+        def differs(at: int) -> bool:
+            return time_attributes(at, zone).get(name) != present
+
+        end = (now_ms // window_ms + 1) * window_ms
+        if not differs(end - 1):
+            return end
+        return now_ms + 1 + bisect_left(range(now_ms + 1, end), True, key=differs)
 
     def _durations(self, leaf: Leaf) -> Until:
         """When one of a leaf's durations before now passes one of the attribute's instants."""
