@@ -1,9 +1,10 @@
 """From details to the bytes of answers, made once for each outcome of a flag.
 
 A flag without rollouts has a handful of outcomes, and an evaluator answers each with the same
-:class:`~halyard_protocol.evaluation.Detail` every time. So the bytes of an outcome are found by
-the identity of its detail, and a bulk answer is a join of bytes that exist already. Of a rollout
-all but the context's bucket is kept. Nothing here knows who asked.
+:class:`~halyard_protocol.evaluation.Detail` every time, which no other flag and no other version of
+this one shares. So the bytes of an outcome are found by the identity of its detail, and a bulk
+answer is a join of bytes that exist already. Where the caller's default is served, it is the reason
+that is the same. Of a rollout all but the context's bucket is kept. Nothing here knows who asked.
 
 Flags that stay as they are keep their bytes when the ruleset changes.
 """
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 KEPT_OUTCOMES = 64
 """Of one flag: more than flags have, but for evaluators that make every detail anew."""
+KEPT_IN_ALL, KEPT_OF_EACH = 1_000, 4
+"""Of all flags together; beyond, only what is asked for again is kept again."""
 
 NO_VARIANT = ""
 """What is served is the caller's own default; providers exist that fail without a variant."""
@@ -36,6 +39,7 @@ _END = b"}}"
 
 AnyFlag: TypeAlias = Flag | MalformedFlag
 Kept: TypeAlias = tuple[Detail, bytes]
+"""The detail is kept alive beside its bytes, so that no other can have its ``id()``."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -45,15 +49,14 @@ class FlagAnswers:
 
     Attributes:
         flag: whose they are.
-        kept: those without a bucket, by the ``id()`` of the detail, which is kept alive beside
-            them so that no other can have this id.
     """
 
-    __slots__ = ("_splits", "flag", "kept")
+    __slots__ = ("_kept", "_splits", "flag")
 
     def __init__(self, flag: AnyFlag) -> None:
         self.flag = flag
-        self.kept: dict[int, Kept] = {}
+        self._kept: dict[int, tuple[Detail | Reason, bytes]] = {}
+        """Those without a bucket, by the ``id()`` of what is the same each time."""
         self._splits: dict[tuple[str | None, int | None, bool], bytes] = {}
         """Answers of rollouts up to the bucket, by what else of them can differ."""
 
@@ -62,13 +65,14 @@ class FlagAnswers:
         bucket = detail.reason.bucket
         if bucket is not None:
             return self._split_head(detail) + _encode(bucket) + _END
-        known = self.kept.get(id(detail))
+        same = detail.reason if detail.variation is None else detail
+        known = self._kept.get(id(same))
         if known is not None:
             return known[1]
-        if len(self.kept) >= KEPT_OUTCOMES:
-            self.kept.clear()
+        if len(self._kept) >= KEPT_OUTCOMES:
+            self._kept.clear()
         answer = _encode(_written(self.flag, detail))
-        self.kept[id(detail)] = (detail, answer)
+        self._kept[id(same)] = (same, answer)
         return answer
 
     def _split_head(self, detail: Detail) -> bytes:
@@ -136,15 +140,19 @@ class Answers:
         self.ruleset = ruleset
         known: dict[str, FlagAnswers] = {} if previous is None else previous._by_key
         self._by_key: dict[str, FlagAnswers] = {
-            key: _same(flag, known.get(key))
-            for key, flag in sorted(ruleset.flags.items())
+            key: same
+            if (same := known.get(key)) is not None and same.flag is flag
+            else FlagAnswers(flag)
+            for key, flag in ruleset.flags.items()
             if not client_side or (isinstance(flag, Flag) and flag.client_side)
         }
-        self._keys = tuple(self._by_key)
-        self._kept: dict[int, Kept] = {}
-        """Those of all flags, to be found with one look-up."""
-        for answers in self._by_key.values():
-            self._kept |= answers.kept
+        self._keys: tuple[str, ...]
+        self._kept: dict[int, Kept]
+        """Of all flags, those of earlier rulesets among them: to be found with one look-up."""
+        if previous is not None and known.keys() == self._by_key.keys():
+            self._keys, self._kept = previous._keys, previous._kept
+        else:
+            self._keys, self._kept = tuple(sorted(self._by_key)), {}
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -170,8 +178,8 @@ class Answers:
 
     def _make(self, key: str, detail: Detail) -> Kept:
         answer = (detail, self._by_key[key].of(detail))
-        if detail.reason.bucket is None:
-            if len(self._kept) >= KEPT_OUTCOMES * len(self._keys):
+        if detail.reason.bucket is None and detail.variation is not None:
+            if len(self._kept) >= KEPT_IN_ALL + len(self._keys) * KEPT_OF_EACH:
                 self._kept.clear()
             self._kept[id(detail)] = answer
         return answer
@@ -192,10 +200,6 @@ class KeptAnswers:
             answers = Answers(evaluator.ruleset, client_side=client_side, previous=answers)
             self._answers[served] = answers
         return evaluator, answers
-
-
-def _same(flag: AnyFlag, known: FlagAnswers | None) -> FlagAnswers:
-    return known if known is not None and known.flag is flag else FlagAnswers(flag)
 
 
 def bulk_body(written: Iterable[bytes], ending: bytes) -> bytes:

@@ -164,6 +164,15 @@ def test_the_bytes_of_an_outcome_are_made_once() -> None:
     first = often(answers, evaluator)
     second = answers.some(evaluator, Context.of("bob"), NOW_MS, 0, 2)
     assert all(one is other for one, other in zip(first, second, strict=True))
+    assert [json.loads(each)["key"] for each in second] == ["a", "b"]
+
+
+def test_the_bytes_of_a_default_are_made_once() -> None:
+    ruleset = ruleset_of(flag("a", enabled=False), flag("b", targets=3))
+    evaluator, answers = Evaluator(ruleset), Answers(ruleset, client_side=False)
+    first = often(answers, evaluator)
+    second = answers.some(evaluator, Context.of("bob"), NOW_MS, 0, 2)
+    assert all(one is other for one, other in zip(first, second, strict=True))
 
 
 def test_an_unchanged_flag_keeps_its_bytes_when_the_ruleset_changes() -> None:
@@ -181,11 +190,14 @@ def test_details_that_are_made_anew_each_time_do_not_pile_up() -> None:
     ruleset = ruleset_of(flag("a"))
     evaluator, answers = Evaluator(ruleset), Answers(ruleset, client_side=False)
     details = [
-        msgspec.structs.replace(evaluator.detail("a", ALICE, None, NOW_MS)) for _ in range(1_000)
+        msgspec.structs.replace(evaluator.detail("a", ALICE, None, NOW_MS)) for _ in range(3_000)
     ]
     written = {answers.written("a", detail) for detail in details}
     assert len(written) == 1
-    assert len(answers._by_key["a"].kept) < 100
+    assert len(answers._by_key["a"]._kept) < 100
+    for detail in details:
+        answers._make("a", detail)
+    assert len(answers._kept) < 2_000
 
 
 def test_a_bulk_answer_ends_with_the_set_of_flags_and_the_stream_of_changes() -> None:
@@ -212,7 +224,7 @@ def test_whatever_the_ruleset_the_answers_are_json_and_as_evaluated(
     ruleset: Ruleset, context: Context, client_side: bool
 ) -> None:
     evaluator, answers = Evaluator(ruleset), Answers(ruleset, client_side=client_side)
-    for _ in range(2):
+    for _ in range(2 * INTERPRETED_CALLS):
         body = bulk_body(answers.some(evaluator, context, NOW_MS, 0, len(answers)), ENDING)
         for answer in json.loads(body)["flags"]:
             detail = evaluator.detail(answer["key"], context, None, NOW_MS)
