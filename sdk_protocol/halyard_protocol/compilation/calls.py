@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from struct import Struct
 from typing import Any
@@ -12,7 +12,7 @@ from halyard_protocol.conditions import Leaf
 from halyard_protocol.context import USER, resolve
 from halyard_protocol.evaluation import Detail, Reason
 from halyard_protocol.instants import before_now, read_instant, time_attributes
-from halyard_protocol.operators import OPERATIONS, compare, equals
+from halyard_protocol.operators import OPERATIONS, compare
 from halyard_protocol.patterns import search
 from halyard_protocol.semver import precedence
 
@@ -73,17 +73,24 @@ def other(leaf: Leaf, attribute: Any, now_ms: int) -> bool:
     """What the operator itself says of an attribute of any type, or a missing one."""
     if attribute is None:
         return False
-    operation = OPERATIONS[leaf.op]
-    if attribute.__class__ is list and equals in (operation.test, operation.test_element):
-        values = leaf.values
+    return compare(OPERATIONS[leaf.op], attribute, leaf.values, now_ms)
+
+
+def any_equal(words: Collection[Any], leaf: Leaf, attribute: Any, now_ms: int) -> bool:
+    """The same where an array's elements are compared for being equal to a value.
+
+    ``words`` holds the values that are strings; it may hold others as well.
+    """
+    if attribute.__class__ is list:
+        negated = OPERATIONS[leaf.op].negated
         for element in attribute:
             if element.__class__ is not str:
-                break  # a string equals only strings; of others the operator knows more
-            if element in values:
-                return not operation.negated
+                break  # of anything but strings the operator knows more
+            if element in words:
+                return not negated
         else:
-            return operation.negated
-    return compare(operation, attribute, leaf.values, now_ms)
+            return negated
+    return other(leaf, attribute, now_ms)
 
 
 NAMES: dict[str, Any] = {
@@ -94,6 +101,7 @@ NAMES: dict[str, Any] = {
     "RULE_MATCH": "RULE_MATCH",
     "Reason": Reason,
     "USER": USER,
+    "any_equal": any_equal,
     "any_listed": any_listed,
     "before_now": before_now,
     "bool": bool,

@@ -10,31 +10,50 @@ What is inlined may rely on the values having been understood (no value has a pr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from halyard_protocol.compilation.source import Source
 from halyard_protocol.conditions import Json, Leaf
 from halyard_protocol.instants import read_duration, read_instant
-from halyard_protocol.operators import OPERATIONS, Operation
+from halyard_protocol.operators import OPERATIONS, Operation, equals
 from halyard_protocol.semver import precedence
 
-Inline: TypeAlias = "tuple[tuple[type, ...], str]"
-"""Of which types the attribute ``x`` must be, exactly, and the expression that then decides."""
+_NUMBERS = (int, float)
+_FEW = 8
+"""Values: a tuple of so many is looked through as quickly as a set."""
+
+
+class Inline(NamedTuple):
+    """What decides an attribute ``x`` of the usual types."""
+
+    types: tuple[type, ...]
+    """Exactly these."""
+    decides: str
+    """The expression."""
 
 
 def comparison(source: Source, leaf: Leaf, value: str) -> str:
     """The expression of a leaf that compares ``value``, the expression of its attribute."""
     operation = OPERATIONS[leaf.op]
     bound = source.bind(leaf)
+    unusual = f"other({bound}, "
+    if equals in (operation.test, operation.test_element):
+        unusual = f"any_equal({_words(source, leaf)}, {bound}, "
     inline = _inline(source, leaf, operation)
     if inline is None:
-        return f"other({bound}, {value}, now)"
-    types, decides = inline
-    first, *more = (of.__name__ for of in types)
+        return f"{unusual}{value}, now)"
+    first, *more = (of.__name__ for of in inline.types)
     usual = f"(x := {value}).__class__ is {first}"
     usual = " or ".join((usual, *(f"x.__class__ is {name}" for name in more)))
     negation = "not " if operation.negated else ""
-    return f"({negation}({decides}) if {usual} else other({bound}, x, now))"
+    return f"({negation}({inline.decides}) if {usual} else {unusual}x, now))"
+
+
+def _words(source: Source, leaf: Leaf) -> str:
+    """The values, to look for an array's strings in: those that are no strings equal none."""
+    if len(leaf.values) <= _FEW:
+        return source.bind(leaf.values)
+    return source.bind(frozenset(value for value in leaf.values if isinstance(value, str)))
 
 
 def _inline(source: Source, leaf: Leaf, operation: Operation) -> Inline | None:
@@ -49,11 +68,11 @@ def _inline(source: Source, leaf: Leaf, operation: Operation) -> Inline | None:
 def _equality(source: Source, values: tuple[Json, ...]) -> Inline | None:
     strings = [value for value in values if isinstance(value, str)]
     if strings:
-        return (str,), _among(source, strings)
+        return Inline((str,), _among(source, strings))
     if all(isinstance(value, bool) for value in values):
-        return (bool,), f"x in {source.bind(frozenset(values))}"
+        return Inline((bool,), f"x in {source.bind(frozenset(values))}")
     if not any(isinstance(value, bool) for value in values):
-        return (int,), _among(source, list(values))
+        return Inline((int,), _among(source, list(values)))
     return None
 
 
@@ -65,28 +84,28 @@ def _among(source: Source, values: list[Any]) -> str:
 
 def _containing(source: Source, values: tuple[Json, ...]) -> Inline | None:
     strings = [value for value in values if isinstance(value, str)]
-    return ((str,), f"{source.bind(strings[0])} in x") if len(strings) == 1 else None
+    return Inline((str,), f"{source.bind(strings[0])} in x") if len(strings) == 1 else None
 
 
 def _starting(source: Source, values: tuple[Json, ...]) -> Inline:
-    return (str,), f"x.startswith({source.bind(values)})"
+    return Inline((str,), f"x.startswith({source.bind(values)})")
 
 
 def _ending(source: Source, values: tuple[Json, ...]) -> Inline:
-    return (str,), f"x.endswith({source.bind(values)})"
+    return Inline((str,), f"x.endswith({source.bind(values)})")
 
 
 def _matching(source: Source, values: tuple[Json, ...]) -> Inline | None:
-    return ((str,), f"search({source.bind(values[0])}, x)") if len(values) == 1 else None
+    return Inline((str,), f"search({source.bind(values[0])}, x)") if len(values) == 1 else None
 
 
 def _above(sign: str) -> Callable[[Source, tuple[Json, ...]], Inline]:
     """Above any of the values is above the least of them."""
-    return lambda source, values: ((int, float), f"x {sign} {source.bind(_least(values))}")
+    return lambda source, values: Inline(_NUMBERS, f"x {sign} {source.bind(_least(values))}")
 
 
 def _below(sign: str) -> Callable[[Source, tuple[Json, ...]], Inline]:
-    return lambda source, values: ((int, float), f"x {sign} {source.bind(_greatest(values))}")
+    return lambda source, values: Inline(_NUMBERS, f"x {sign} {source.bind(_greatest(values))}")
 
 
 def _least(values: Any) -> Any:
@@ -99,36 +118,36 @@ def _greatest(values: Any) -> Any:
 
 def _before(source: Source, values: tuple[Json, ...]) -> Inline:
     limit = source.bind(_greatest(map(read_instant, values)))
-    return (str,), f"(y := instant(x)) is not None and y < {limit}"
+    return Inline((str,), f"(y := instant(x)) is not None and y < {limit}")
 
 
 def _after(source: Source, values: tuple[Json, ...]) -> Inline:
     limit = source.bind(_least(map(read_instant, values)))
-    return (str,), f"(y := instant(x)) is not None and y > {limit}"
+    return Inline((str,), f"(y := instant(x)) is not None and y > {limit}")
 
 
 def _ago(sign: str) -> Callable[[Source, tuple[Json, ...]], Inline | None]:
     def write(source: Source, values: tuple[Json, ...]) -> Inline | None:
         if len(values) != 1:
             return None
-        duration = source.bind(read_duration(str(values[0])))
-        return (str,), f"(y := instant(x)) is not None and y {sign} before_now({duration}, now)"
+        limit = f"before_now({source.bind(read_duration(str(values[0])))}, now)"
+        return Inline((str,), f"(y := instant(x)) is not None and y {sign} {limit}")
 
     return write
 
 
 def _version_equal(source: Source, values: tuple[Json, ...]) -> Inline:
-    return (str,), f"precedence(x) in {source.bind(frozenset(_precedences(values)))}"
+    return Inline((str,), f"precedence(x) in {source.bind(frozenset(_precedences(values)))}")
 
 
 def _version_above(source: Source, values: tuple[Json, ...]) -> Inline:
     limit = source.bind(_least(_precedences(values)))
-    return (str,), f"(y := precedence(x)) is not None and y > {limit}"
+    return Inline((str,), f"(y := precedence(x)) is not None and y > {limit}")
 
 
 def _version_below(source: Source, values: tuple[Json, ...]) -> Inline:
     limit = source.bind(_greatest(_precedences(values)))
-    return (str,), f"(y := precedence(x)) is not None and y < {limit}"
+    return Inline((str,), f"(y := precedence(x)) is not None and y < {limit}")
 
 
 def _precedences(values: tuple[Json, ...]) -> list[Any]:

@@ -29,15 +29,16 @@ class Source:
         self._parameters = parameters
         self._lines: list[str] = []
         self._constants: list[Any] = []
-        self._texts: dict[str, str] = {}
+        self._names: dict[Any, str] = {}
+        """Of the constants that are equal only to those of their own type."""
 
     def bind(self, constant: Any) -> str:
         """The name by which the lines get at ``constant``."""
-        if constant.__class__ is not str:
+        if constant.__class__ not in (str, frozenset):
             return self._bound(constant)
-        name = self._texts.get(constant)
+        name = self._names.get(constant)
         if name is None:
-            name = self._texts[constant] = self._bound(constant)
+            name = self._names[constant] = self._bound(constant)
         return name
 
     def _bound(self, constant: Any) -> str:
