@@ -28,7 +28,7 @@ from halyard_protocol.messages import (
     UnknownMessage,
     decode_client_message,
 )
-from halyard_protocol.session.server import ServerSession
+from halyard_protocol.session.server import ServerSession, State
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
@@ -281,7 +281,9 @@ class Connection(asyncio.Protocol):
             self._fragments = fragments
 
     def _message(self, payload: bytes) -> None:
-        if self._wire.state is not OPEN:
+        # Not the wire's state: a close that came with the same bytes has changed that already, but
+        # what the client said before it counts.
+        if self.session.state is State.ENDED:
             return
         try:
             message = decode_client_message(payload)
@@ -290,7 +292,8 @@ class Connection(asyncio.Protocol):
             return
         match message:
             case Hello():
-                self._hello(message)
+                if self._wire.state is OPEN:
+                    self._hello(message)
             case Track():
                 self._track(message)
             case UnknownMessage():

@@ -10,6 +10,7 @@ import pytest
 import redis.asyncio
 from halyard_protocol.codec import encode
 from halyard_protocol.messages import TrackingEvent, Welcome, track_frame
+from halyard_sdk import AsyncClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
@@ -283,3 +284,12 @@ async def test_a_client_that_vanishes_during_the_handshake_leaves_nothing(
     await until(lambda: not on_stage.gateway.connections)
     assert QUICK.linger_s > 0
     await until(lambda: not on_stage.gateway.hub.environments[ENV].connections)
+
+
+async def test_what_the_sdk_tracks_arrives(on_stage: Stage) -> None:
+    async with AsyncClient(on_stage.url.removesuffix("/stream/v1"), SERVER_KEY) as flags:
+        assert await flags.wait_ready(10)
+        for _ in range(3_000):
+            flags.track("bought", {"kind": "multi", "user": {"key": "alice"}}, 9.95, {"a": [1]})
+    assert on_stage.gateway.counters.tracking_events == {ENV: 3_000}
+    assert flags.dropped_events == 0
