@@ -181,6 +181,8 @@ class HalyardProvider(AbstractProvider):
         self._stale_ok = stale_ok
         self._grace_s = retry_grace_period_s
         self._following: _Following | None = None  # from initialize to shutdown
+        # A shutdown finds all that an initialization in another thread has begun, or nothing.
+        self._changing = threading.Lock()
 
     def get_metadata(self) -> Metadata:
         """The provider's name."""
@@ -195,13 +197,7 @@ class HalyardProvider(AbstractProvider):
             ProviderNotReadyError: not in time; the provider goes on trying.
             ProviderFatalError: refused for good, and no ruleset is known.
         """
-        if self._client is None and self._connect is not None:
-            self._client = self._connect()
-        client = self._client
-        assert client is not None  # noqa: S101 - there is one, or an address
-        if self._following is None:
-            self._following = _Following(client, self._grace_s, self._emit)
-        following = self._following
+        following = self._begin()
         try:
             following.wait(self._ready_timeout_s, stale_ok=self._stale_ok)
         except ProviderNotReadyError:
@@ -214,12 +210,24 @@ class HalyardProvider(AbstractProvider):
 
         The provider may be initialized again.
         """
-        following, self._following = self._following, None
+        with self._changing:
+            following, self._following = self._following, None
+            client = self._client
+            if self._connect is not None:
+                self._client = None
         if following is not None:
             following.end()
-        if self._connect is not None and isinstance(client := self._client, Client):
-            self._client = None
+        if self._connect is not None and isinstance(client, Client):
             client.close()
+
+    def _begin(self) -> _Following:
+        with self._changing:
+            if self._client is None and self._connect is not None:
+                self._client = self._connect()
+            assert self._client is not None  # noqa: S101 - there is one, or an address
+            if self._following is None:
+                self._following = _Following(self._client, self._grace_s, self._emit)
+            return self._following
 
     def _emit(self, announcement: Announcement) -> None:
         with suppress(RuntimeError):  # the program is ending, and nobody can be told any more

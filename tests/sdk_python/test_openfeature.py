@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
@@ -439,6 +440,22 @@ async def test_shutting_down_ends_an_initialization(peer: StreamPeer) -> None:
     await recorder.shutdown()
     with pytest.raises(ProviderNotReadyError):
         await asyncio.wait_for(ready, TIMEOUT_S)
+
+
+async def test_shutting_down_while_a_connection_is_begun_leaves_none(
+    peer: StreamPeer, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # in place of a file that takes its time
+    recorder = Recorder(HalyardProvider(peer.url, KEY, cache_path=pipe, ready_timeout_s=60))
+    ready = asyncio.create_task(recorder.initialize())
+    file = await asyncio.to_thread(pipe.open, "wb")
+    ending = asyncio.create_task(recorder.shutdown())
+    await asyncio.wait((ending,), timeout=0.1)
+    file.close()
+    with pytest.raises(ProviderNotReadyError):
+        await asyncio.wait_for(ready, TIMEOUT_S)
+    await asyncio.wait_for(ending, TIMEOUT_S)
 
 
 async def test_a_client_of_the_callers_is_left_open(peer: StreamPeer) -> None:
