@@ -40,12 +40,16 @@ class Site:
 
     async def found(self) -> None:
         await created(self.api, "/api/v1/projects", {"key": "demo", "name": "Demo"})
+        commands: list[dict[str, Any]] = []
         for kind, value in TYPES.items():
+            flag = {"flag": f"a-{kind}", "flagType": kind}
             variations = [{"key": "one", "value": value}]
-            body = {"key": f"a-{kind}", "type": kind, "variations": variations}
-            await created(self.api, f"{PROJECT}/flags", body)
-            await self.write(f"flags/a-{kind}/environments/development/enable")
-        await created(self.api, f"{PROJECT}/flags", {"key": "checkout", "clientSide": True})
+            commands.append({"type": "CreateFlag", **flag, "variations": variations})
+            place = {"flag": f"a-{kind}", "environment": "development"}
+            commands.append({"type": "EnableFlag", **place})
+        commands.append({"type": "CreateFlag", "flag": "checkout", "clientSide": True})
+        answer = await self.api.post(f"{PROJECT}/commands:batch", json={"commands": commands})
+        answer.raise_for_status()
         issued = (await created(self.api, KEYS, {"kind": "server"})).json()
         self.server_key, self.key_id = issued["secret"], issued["id"]
         self.client_key = (await created(self.api, KEYS, {"kind": "client"})).json()["secret"]
