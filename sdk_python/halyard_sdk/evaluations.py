@@ -29,12 +29,21 @@ INVALID_CONTEXT = "INVALID_CONTEXT"
 TYPE_MISMATCH = "TYPE_MISMATCH"
 GENERAL = "GENERAL"
 
-_PYTHON_TYPES: dict[FlagType, tuple[type, ...]] = {
+_ACCEPTED: dict[FlagType, tuple[FlagType, ...]] = {
+    "boolean": ("boolean",),
+    "string": ("string",),
+    "integer": ("integer",),
+    "number": ("number", "integer"),
+    "json": ("json",),
+}
+"""By the type that a caller expects, the types of flags that will do."""
+_CLASSES: dict[FlagType, tuple[type, ...]] = {
     "boolean": (bool,),
     "string": (str,),
     "integer": (int,),
     "number": (int, float),
 }
+"""Of the values: what a server sends is not taken on trust."""
 _NOT_READY = Reason("ERROR", error_code=PROVIDER_NOT_READY, message="there is no ruleset yet")
 
 
@@ -228,10 +237,10 @@ def _own(value: Any) -> Any:
 
 
 def _is_of(expected: FlagType, value: Any, ruleset: Ruleset, key: str) -> bool:
-    if expected == "json":
-        flag = ruleset.flags[key]
-        return isinstance(flag, Flag) and flag.type == "json"
-    return value.__class__ in _PYTHON_TYPES[expected]
+    flag = ruleset.flags[key]
+    if not isinstance(flag, Flag) or flag.type not in _ACCEPTED[expected]:
+        return False
+    return expected == "json" or value.__class__ in _CLASSES[expected]
 
 
 def _error(default: Any, code: str, message: str) -> Detail:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from halyard_sdk import Context, testing
 from halyard_sdk.evaluations import Evaluations
@@ -53,6 +54,18 @@ def test_each_form_answers_flags_of_its_type(flags: InMemoryClient, form: str, k
 def test_another_type_is_the_default(flags: InMemoryClient, form: str, key: str) -> None:
     default = object()
     assert ask(flags, form, key, default) is default
+
+
+def test_a_number_is_no_integer_even_where_it_is_whole(flags: InMemoryClient) -> None:
+    whole = msgspec.structs.replace(testing.flag("whole", 3).build(), type="number")
+    flags.put(whole)
+    assert flags.number("whole", "alice", 0.5) == 3
+    assert flags.integer("whole", "alice", 7) == 7
+
+
+def test_a_value_that_is_not_of_its_flags_type_is_the_default(flags: InMemoryClient) -> None:
+    flags.put(msgspec.structs.replace(testing.flag("odd", "x").build(), type="boolean"))
+    assert flags.boolean("odd", "alice", default=False) is False
 
 
 def test_another_type_is_said_in_the_detail(flags: InMemoryClient) -> None:
