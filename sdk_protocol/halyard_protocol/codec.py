@@ -7,6 +7,7 @@ needs them is imported.
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,6 +34,34 @@ def _write_hook(value: Any) -> Any:
     if isinstance(value, Condition):
         return condition_to_json(value)
     raise NotImplementedError(f"no writing of {type(value)}")
+
+
+_MAX_DEPTH = 200
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+_TOO_DEEP = b"1e999"
+
+
+def without_depths(source: bytes) -> bytes:
+    """The same JSON with a number that nobody can read in place of what nests too deep.
+
+    What a decoder gives up with :class:`RecursionError` becomes what it only finds malformed: one
+    document of a message, not the message. Raises :class:`RecursionError` where nothing nests so
+    deep: the stack was used up by others.
+    """
+    kept: list[bytes] = []
+    begun = depth = 0
+    for token in _TOKEN.finditer(source):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+            if depth == _MAX_DEPTH:
+                kept += source[begun : token.start()], _TOO_DEEP
+        elif token[0] in (b"]", b"}"):
+            if depth == _MAX_DEPTH:
+                begun = token.end()
+            depth -= 1
+    if not kept:
+        raise RecursionError("no stack is left to read with")
+    return b"".join(kept) + source[begun:]
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_write_hook)
@@ -81,6 +110,13 @@ def decode_flag(source: bytes | msgspec.Raw) -> Flag | MalformedFlag:
     :data:`MalformedDocument` only where not even a key can be read.
     """
     try:
+        return _read_flag(source)
+    except RecursionError:
+        return _read_flag(without_depths(bytes(source)))
+
+
+def _read_flag(source: bytes | msgspec.Raw) -> Flag | MalformedFlag:
+    try:
         return _flag_decoder.decode(source)
     except msgspec.ValidationError as error:
         keyed = _keyed_decoder.decode(source)
@@ -92,6 +128,13 @@ def decode_segment(source: bytes | msgspec.Raw) -> Segment:
 
     Raises :data:`MalformedDocument` only where not even a key can be read.
     """
+    try:
+        return _read_segment(source)
+    except RecursionError:
+        return _read_segment(without_depths(bytes(source)))
+
+
+def _read_segment(source: bytes | msgspec.Raw) -> Segment:
     try:
         return _segment_decoder.decode(source)
     except msgspec.ValidationError:

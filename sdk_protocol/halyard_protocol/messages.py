@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from halyard_protocol.codec import UNREADABLE, decoder, encode
+from halyard_protocol.codec import UNREADABLE, decoder, encode, without_depths
 
 SUBPROTOCOL = "halyard.v1"
 PROTOCOL_VERSION = 1
@@ -193,11 +193,19 @@ def decode_client_message(frame: str | bytes) -> ClientMessage | UnknownMessage:
 
 def _decode(frame: str | bytes, types: dict[str, msgspec.json.Decoder[Any]]) -> Any:
     try:
-        kind = _envelope_decoder.decode(frame).type
-        known = types.get(kind)
-        return UnknownMessage(kind) if known is None else known.decode(frame)
+        try:
+            return _read(frame, types)
+        except RecursionError:
+            text = frame.encode() if isinstance(frame, str) else frame
+            return _read(without_depths(text), types)
     except UNREADABLE as error:
         raise MalformedMessage(str(error)) from error
+
+
+def _read(frame: str | bytes, types: dict[str, msgspec.json.Decoder[Any]]) -> Any:
+    kind = _envelope_decoder.decode(frame).type
+    known = types.get(kind)
+    return UnknownMessage(kind) if known is None else known.decode(frame)
 
 
 def encode_message(message: ServerMessage | ClientMessage) -> bytes:

@@ -10,11 +10,14 @@ from halyard_protocol.codec import (
     decode_segment,
     decoder,
     encode,
+    without_depths,
 )
 from halyard_protocol.conditions import Condition, Leaf, condition_from_json, condition_to_json
 from halyard_protocol.context import Context
 from halyard_protocol.evaluation import Detail, evaluate
+from halyard_protocol.messages import Snapshot, decode_server_message
 from halyard_protocol.ruleset import Environment, Flag, MalformedFlag, Ruleset, Segment
+from halyard_protocol.session.replica import from_snapshot
 from hypothesis import given, settings
 
 from tests.support.rulesets import (
@@ -107,3 +110,35 @@ def test_a_document_without_a_key_cannot_be_kept(source: bytes) -> None:
         decode_flag(source)
     with pytest.raises(MalformedDocument):
         decode_segment(source)
+
+
+@pytest.mark.parametrize("depth", [1_500, 100_000])
+def test_a_document_that_nests_too_deep_is_malformed_under_its_key(depth: int) -> None:
+    deep = b'{"key":"a","version":7,"%b":' + b"[" * depth + b"]" * depth + b"}"
+    flag = decode_flag(deep % b"salt")
+    assert isinstance(flag, MalformedFlag)
+    assert (flag.key, flag.version) == ("a", 7)
+    assert decode_segment(deep % b"salt") == Segment(key="a", version=7)
+    assert decode_flag(deep % b"ofALaterVersion") == Flag(key="a", version=7)
+
+
+def test_brackets_in_texts_are_not_depth() -> None:
+    text = b'"' + b'[{\\"' * 500 + b'"'
+    deep = b"[" * 250 + b"]" * 250
+    source = b'{"a":' + text + b',"b":' + deep + b',"c":[' + text + b"]}"
+    expected = b'{"a":' + text + b',"b":' + b"[" * 198 + b"1e999" + b"]" * 198
+    assert without_depths(source) == expected + b',"c":[' + text + b"]}"
+
+
+def test_a_deep_document_costs_its_message_nothing_else() -> None:
+    deep = '{"key":"deep","salt":' + "[" * 5_000 + "]" * 5_000 + "}"
+    frame = (
+        '{"type":"snapshot","epoch":"e","seq":1,"environment":{"key":"test"},"segments":[],'
+        '"flags":[{"key":"one"},' + deep + ',{"key":"two"}]}'
+    )
+    snapshot = decode_server_message(frame)
+    assert isinstance(snapshot, Snapshot)
+    flags = from_snapshot(snapshot).ruleset.flags
+    assert flags["one"] == Flag(key="one")
+    assert flags["two"] == Flag(key="two")
+    assert isinstance(flags["deep"], MalformedFlag)
