@@ -47,14 +47,16 @@ _encode = msgspec.json.Encoder().encode
 class FlagAnswers:
     """The bytes of one flag's outcomes.
 
-    Attributes:
+    Args:
         flag: whose they are.
+        client_side: for pages, which are told no rules: neither ids of them, nor other flags.
     """
 
-    __slots__ = ("_kept", "_splits", "flag")
+    __slots__ = ("_client_side", "_kept", "_splits", "flag")
 
-    def __init__(self, flag: AnyFlag) -> None:
+    def __init__(self, flag: AnyFlag, *, client_side: bool) -> None:
         self.flag = flag
+        self._client_side = client_side
         self._kept: dict[int, tuple[Detail | Reason, bytes]] = {}
         """Those without a bucket, by the ``id()`` of what is the same each time."""
         self._splits: dict[tuple[str | None, int | None, bool], bytes] = {}
@@ -71,7 +73,7 @@ class FlagAnswers:
             return known[1]
         if len(self._kept) >= KEPT_OUTCOMES:
             self._kept.clear()
-        answer = _encode(_written(self.flag, detail))
+        answer = _encode(self._written(detail))
         self._kept[id(same)] = (same, answer)
         return answer
 
@@ -80,20 +82,31 @@ class FlagAnswers:
         outcome = (detail.variation, reason.rule_index, reason.in_experiment)
         head = self._splits.get(outcome)
         if head is None:
-            success = _success(self.flag, detail)
+            success = self._written(detail)
             del success["metadata"]["bucket"]
             head = _encode(success).removesuffix(_END) + b',"bucket":'
             self._splits[outcome] = head
         return head
 
+    def _written(self, detail: Detail) -> dict[str, Any]:
+        reason = _without_rules(detail.reason) if self._client_side else detail.reason
+        if reason.kind == "ERROR":
+            return _failure(self.flag.key, reason)
+        return _success(self.flag, detail, reason)
 
-def _written(flag: AnyFlag, detail: Detail) -> dict[str, Any]:
-    if detail.reason.kind == "ERROR":
-        return _failure(flag.key, detail.reason)
-    return _success(flag, detail)
+
+def _without_rules(reason: Reason) -> Reason:
+    """What a page may know of a reason."""
+    return Reason(
+        reason.kind,
+        error_code=reason.error_code,
+        bucket=reason.bucket,
+        in_experiment=reason.in_experiment,
+        message="the flag cannot be evaluated" if reason.message else "",
+    )
 
 
-def _success(flag: AnyFlag, detail: Detail) -> dict[str, Any]:
+def _success(flag: AnyFlag, detail: Detail, reason: Reason) -> dict[str, Any]:
     """A success; without ``value`` where the caller's default is served, as OFREP has it.
 
     A JSON flag's null is left out as well: providers take it for an object, or for a fault.
@@ -102,9 +115,9 @@ def _success(flag: AnyFlag, detail: Detail) -> dict[str, Any]:
     return {
         "key": flag.key,
         **served,
-        "reason": resolution_reason(detail.reason),
+        "reason": resolution_reason(reason),
         "variant": detail.variation if detail.variation is not None else NO_VARIANT,
-        "metadata": flag_metadata(detail.reason, flag.version),
+        "metadata": flag_metadata(reason, flag.version),
     }
 
 
@@ -128,8 +141,8 @@ class Answers:
     Args:
         ruleset: answers are of its flags.
         client_side: only of those that are marked so.
-        previous: the answers of an earlier ruleset, whose bytes are taken over where flags are
-            the same objects.
+        previous: the answers of an earlier ruleset to the same kind of key; the bytes of flags
+            that are the same objects are taken over.
     """
 
     __slots__ = ("_by_key", "_kept", "_keys", "ruleset")
@@ -142,7 +155,7 @@ class Answers:
         self._by_key: dict[str, FlagAnswers] = {
             key: same
             if (same := known.get(key)) is not None and same.flag is flag
-            else FlagAnswers(flag)
+            else FlagAnswers(flag, client_side=client_side)
             for key, flag in ruleset.flags.items()
             if not client_side or (isinstance(flag, Flag) and flag.client_side)
         }

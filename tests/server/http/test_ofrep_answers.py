@@ -151,6 +151,33 @@ def test_a_client_key_sees_only_what_is_marked_for_it() -> None:
     assert answers.one(Evaluator(ruleset), "shown", ALICE, NOW_MS) is not None
 
 
+def test_a_page_is_told_neither_rules_nor_other_flags() -> None:
+    ruled = flag(
+        "a",
+        clientSide=True,
+        rules=[{"id": "vips", "when": {"all": []}, "serve": {"variation": "on"}}],
+    )
+    split = flag(
+        "b",
+        clientSide=True,
+        rules=[{"id": "vips", "when": {"all": []}, "serve": SPLIT}],
+    )
+    hidden = [{"flag": "hidden", "variations": ["on"]}]
+    unmet = flag("c", clientSide=True, offVariation="off", prerequisites=hidden)
+    ring = flag("d", clientSide=True, prerequisites=[{"flag": "secret", "variations": ["on"]}])
+    secret = flag("secret", prerequisites=[{"flag": "secret", "variations": ["on"]}])
+    ruleset = ruleset_of(ruled, split, unmet, ring, secret)
+    told = {each["key"]: each for each in map(json.loads, answered(ruleset, client_side=True))}
+    assert told["a"]["metadata"] == {"reasonKind": "RULE_MATCH", "version": 3}
+    assert told["b"]["metadata"].keys() - {"inExperiment"} == {"reasonKind", "version", "bucket"}
+    assert told["c"]["metadata"] == {"reasonKind": "PREREQUISITE_FAILED", "version": 3}
+    assert told["d"]["errorDetails"] == "the flag cannot be evaluated"
+    known = {each["key"]: each for each in map(json.loads, answered(ruleset))}
+    assert known["a"]["metadata"]["ruleId"] == "vips"
+    assert known["c"]["metadata"]["prerequisite"] == "hidden"
+    assert "secret" in known["d"]["errorDetails"]
+
+
 def often(answers: Answers, evaluator: Evaluator) -> list[bytes]:
     """The answers of a ruleset that is much asked, so that its flags are compiled."""
     for _ in range(2 * INTERPRETED_CALLS):
@@ -230,7 +257,7 @@ def test_whatever_the_ruleset_the_answers_are_json_and_as_evaluated(
             detail = evaluator.detail(answer["key"], context, None, NOW_MS)
             if detail.reason.kind == "ERROR":
                 assert answer["errorCode"]
-                assert answer["errorDetails"] == detail.reason.message
+                assert client_side or answer["errorDetails"] == detail.reason.message
             else:
                 assert answer.get("value") == detail.value
                 assert answer["variant"] == (detail.variation or "")
