@@ -213,7 +213,7 @@ def test_no_text_of_a_megabyte_takes_long(op: str) -> None:
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern[:20])
 def test_no_pattern_takes_long_in_a_rule(pattern: str) -> None:
     rules = [rule(leaf("matches", pattern)), rule(leaf("notMatches", pattern, "a"))]
-    contexts = [Context.of({"subject": text}) for text in ("ab" * 1_024, "a" * 2_048 + "!", LONG)]
+    contexts = [Context.of({"subject": text}) for text in ("ab" * 1_024, "a" * 1_000_000)]
     ask_all(Slowest(), read([flag(rules=rules)], [], b'{"key":"test"}'), contexts, 0)
 
 
