@@ -52,15 +52,22 @@ async def test_each_role_in_a_process_of_its_own_makes_the_whole_line(
             )
             await witness.reach(enabled.json()["seq"])
             assert witness.client.variation("banner", "ann", False) is True
+            by_key = {"Authorization": f"Bearer {key}"}
+            for process in (api, gateway):
+                ruleset = await http.get(f"{process.url}/sdk/v1/ruleset", headers=by_key)
+                assert [flag["enabled"] for flag in ruleset.json()["flags"]] == [True]
+                asked = f"{process.url}/api/v1/evaluate/banner?user=ann"
+                assert (await http.get(asked, headers=by_key)).json()["value"] is True
 
 
-async def test_a_process_without_the_api_serves_health_and_nothing_else(
+async def test_a_process_without_the_api_serves_health_and_what_keys_open(
     tmp_path: Path, env: dict[str, str]
 ) -> None:
     process = HalyardProcess("serve", "--roles", "gateway", log=tmp_path / "log", env=env)
     async with process, httpx.AsyncClient(base_url=process.url, headers=HEADERS) as http:
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/api/v1/projects")).status_code == 404
+        assert (await http.get("/sdk/v1/ruleset")).status_code == 401
 
 
 async def test_settings_that_cannot_be_used_are_all_named_at_once(tmp_path: Path) -> None:

@@ -134,17 +134,22 @@ async def test_waiting_has_an_end(redis_client: redis.asyncio.Redis, ruleset: Ru
 
 
 @pytest.mark.usefixtures("ruleset")
-async def test_it_is_kept_while_it_is_asked_for(redis_client: redis.asyncio.Redis) -> None:
-    brief = StreamSettings(linger_s=0, asked_linger_s=0.3, watch_s=0.01)
+async def test_it_is_kept_for_a_time_after_a_request(redis_client: redis.asyncio.Redis) -> None:
+    patient = StreamSettings(linger_s=0, asked_linger_s=60, watch_s=0.01, silence_s=0.02)
+    async with stage(redis_client, patient) as running:
+        served = await running.gateway.serve_key(SERVER_KEY, 5)
+        reads = running.gateway.counters.reads
+        await until(lambda: running.gateway.counters.reads > reads + 2)
+        assert await running.gateway.serve_key(SERVER_KEY, 5) is served
+
+
+@pytest.mark.usefixtures("ruleset")
+async def test_it_is_dropped_and_loaded_again(redis_client: redis.asyncio.Redis) -> None:
+    brief = StreamSettings(linger_s=0, asked_linger_s=0, watch_s=0.01)
     async with stage(redis_client, brief) as running:
         served = await running.gateway.serve_key(SERVER_KEY, 5)
-        first = environment(running)
-        await until(lambda: not first.asked)
-        assert environment(running) is first
-        unsubscribe = served.on_change(lambda: None)
-        unsubscribe()
         await until(lambda: not running.gateway.hub.environments)
-        assert (await running.gateway.serve_key(SERVER_KEY, 5)) is not served
+        assert await running.gateway.serve_key(SERVER_KEY, 5) is not served
 
 
 @pytest.mark.usefixtures("ruleset")
