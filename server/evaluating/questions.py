@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from halyard_protocol.codec import encode
 from halyard_protocol.context import Context, InvalidContext
 from halyard_protocol.evaluation import Reason
 from halyard_protocol.evaluator import Evaluator
-from halyard_protocol.explanation import explain
+from halyard_protocol.explanation import Explanation, explain
 from halyard_protocol.problems import Problem
 from halyard_protocol.traces import FlagTrace, SegmentTrace
 
@@ -46,8 +46,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     evaluator: Evaluator
     flags: Sequence[str]
-    versions: Mapping[str, int]
-    """By flag."""
     default: Any = None
     now_ms: int
     explain: bool = False
@@ -55,29 +53,23 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     def answer(self, flag: str, context: Context) -> Evaluation:
         """What one flag answers to one context."""
         if self.explain:
-            return self._explained(flag, context)
-        detail = self.evaluator.detail(flag, context, self.default, self.now_ms)
-        return Evaluation(
-            flag=flag,
-            value=detail.value,
-            variation=detail.variation,
-            reason=detail.reason,
-            version=self.versions.get(flag, 0),
-        )
+            explained = explain(self.evaluator.ruleset, flag, context, self.default, self.now_ms)
+        else:
+            detail = self.evaluator.detail(flag, context, self.default, self.now_ms)
+            explained = Explanation(detail)
+        return self._evaluation(flag, explained)
 
-    def _explained(self, flag: str, context: Context) -> Evaluation:
-        ruleset = self.evaluator.ruleset
-        explanation = explain(ruleset, flag, context, self.default, self.now_ms)
-        detail = explanation.detail
+    def _evaluation(self, flag: str, explained: Explanation) -> Evaluation:
+        asked = self.evaluator.ruleset.flags.get(flag)
         return Evaluation(
             flag=flag,
-            value=detail.value,
-            variation=detail.variation,
-            reason=detail.reason,
-            version=self.versions.get(flag, 0),
-            trace=explanation.trace,
-            segments=explanation.segments,
-            truncated=explanation.truncated,
+            value=explained.detail.value,
+            variation=explained.detail.variation,
+            reason=explained.detail.reason,
+            version=0 if asked is None else asked.version,
+            trace=explained.trace,
+            segments=explained.segments,
+            truncated=explained.truncated,
         )
 
 

@@ -25,7 +25,7 @@ from msgspec import UNSET, Meta, UnsetType
 from domain.decoding import problem_of
 from domain.state import Environment
 from server.evaluating.questions import Evaluation, Question, answers, answers_in_turn
-from server.evaluating.state_evaluator import StateEvaluator, version_of
+from server.evaluating.state_evaluator import StateEvaluator
 from server.http.bodies import read_object
 from server.http.call import Call
 from server.http.concurrency import moment
@@ -139,13 +139,11 @@ async def evaluate_for_user(call: Call) -> Reply:
     _refuse_parameters_of_accounts(query)
     served, flag = call.served, call.parameters["flag"]
     evaluator = served.evaluator
-    visible = evaluator.ruleset.flags.get(flag)
-    if served.kind == "client" and not _is_for_clients(visible):
-        visible, evaluator = None, _NOTHING
+    if served.kind == "client" and not _is_for_clients(evaluator.ruleset.flags.get(flag)):
+        evaluator = _NOTHING
     question = Question(
         evaluator=evaluator,
         flags=(flag,),
-        versions={} if visible is None else {flag: visible.version},
         now_ms=_present_ms(),
     )
     return _one(question, flag, context, served.seq)
@@ -198,11 +196,6 @@ def _question(
     return Question(
         evaluator=evaluator,
         flags=flags,
-        versions={
-            flag: version_of(state.state, flag, environment.key)
-            for flag in flags
-            if flag in evaluator.ruleset.flags
-        },
         default=body.default,
         now_ms=_now_ms(query, body, state),
         explain=query.explain,
