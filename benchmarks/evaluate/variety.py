@@ -22,7 +22,7 @@ from halyard_protocol.ruleset import Environment, Ruleset
 from benchmarks.evaluate.engines.halyard import FLAG, SEGMENT_DOCUMENT
 from benchmarks.evaluate.question import COUNTRIES, DEFAULT, ELSEWHERE, SEGMENT, contexts
 
-EARLY = 20
+EARLY = 40
 """Evaluations of a flag before it counts as settled."""
 
 NOW_MS = 1_790_000_000_000

@@ -21,8 +21,8 @@ from halyard_protocol.ruleset import Ruleset
 Decide: TypeAlias = Callable[[dict[str, Attributes], int, Any], Detail]
 """From the attributes by kind, the instant (epoch milliseconds) and the caller's default."""
 
-INTERPRETED_CALLS = 8
-"""Compiling costs about as much as interpreting so many times."""
+INTERPRETED_CALLS = 32
+"""At most so many calls of one flag are interpreted: compiling costs about as much."""
 
 
 class Evaluator:
@@ -33,6 +33,9 @@ class Evaluator:
     Args:
         ruleset: what to answer from.
         known: what was compiled for rulesets before this one.
+        interpreted_calls: how often a flag may be asked for before it is compiled. Each flag has a
+            number of its own, from a quarter of this up to it, so that what asks for all flags
+            does not compile all of them in the same call.
 
     Attributes:
         ruleset: what it answers from; never changed.
@@ -40,11 +43,18 @@ class Evaluator:
             :meth:`detail` does, without a call more.
     """
 
-    __slots__ = ("_timeless", "decisions", "ruleset")
+    __slots__ = ("_interpreted_calls", "_timeless", "decisions", "ruleset")
 
-    def __init__(self, ruleset: Ruleset, known: Known | None = None) -> None:
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        known: Known | None = None,
+        *,
+        interpreted_calls: int = INTERPRETED_CALLS,
+    ) -> None:
         self.ruleset = ruleset
-        self.decisions = Decisions(ruleset, {} if known is None else known)
+        self.decisions = Decisions(ruleset, {} if known is None else known, interpreted_calls)
+        self._interpreted_calls = interpreted_calls
         self._timeless: dict[str, bool] = {}
 
     def following(self, ruleset: Ruleset) -> Evaluator:
@@ -52,7 +62,8 @@ class Evaluator:
 
         What was compiled is kept for each flag whose documents are the same objects in both.
         """
-        return Evaluator(ruleset, self.decisions.kept_for(ruleset))
+        known = self.decisions.kept_for(ruleset)
+        return Evaluator(ruleset, known, interpreted_calls=self._interpreted_calls)
 
     def detail(self, flag_key: str, context: Context, default: Any, now_ms: int) -> Detail:
         """Decide one flag for one context at one instant (``now_ms``, since the epoch)."""
@@ -75,12 +86,13 @@ class Evaluator:
 class Decisions(dict[str, Decide]):
     """The functions that are ready to be called; any other is found when it is asked for."""
 
-    __slots__ = ("_calls", "_known", "_ruleset")
+    __slots__ = ("_calls", "_interpreted_calls", "_known", "_ruleset")
 
-    def __init__(self, ruleset: Ruleset, known: Known) -> None:
+    def __init__(self, ruleset: Ruleset, known: Known, interpreted_calls: int) -> None:
         super().__init__()
         self._ruleset = ruleset
         self._known = known
+        self._interpreted_calls = interpreted_calls
         self._calls: dict[str, int] = {}
 
     def __missing__(self, key: str) -> Decide:
@@ -89,12 +101,14 @@ class Decisions(dict[str, Decide]):
         if known is not None and known.holds_in(self._ruleset):
             self[key] = known.call
             return known.call
-        calls = self._calls.get(key, 0)
-        if calls < INTERPRETED_CALLS or key not in self._ruleset.flags:
-            if key in self._ruleset.flags:  # strangers' keys must not pile up
-                self._calls[key] = calls + 1
+        if key not in self._ruleset.flags:  # strangers' keys must not pile up
             return self._interpreted(key)
-        return self._compiled(key)
+        calls = self._calls[key] = self._calls.get(key, 0) + 1
+        return self._interpreted(key) if calls <= self._patience(key) else self._compiled(key)
+
+    def _patience(self, key: str) -> int:
+        most = self._interpreted_calls
+        return most - hash(key) % (most - most // 4 + 1)
 
     def _interpreted(self, key: str) -> Decide:
         return partial(_interpret, self._ruleset, key)

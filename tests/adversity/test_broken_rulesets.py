@@ -27,8 +27,8 @@ RULESETS = int(os.environ.get("TEST_BROKEN_RULESETS", "3000"))
 BOUND_S = 2.0
 """Of processor time, for one evaluation; generous, as others use this machine too. Without the
 bounds of patterns, or with one answer asked for twice at each of many levels, it takes minutes."""
-CALLS = 12
-"""So many are enough for a flag to be compiled."""
+INTERPRETED, CALLS = 4, 8
+"""Of each flag's calls the first few are interpreted, and the others compiled."""
 DEFAULT = object()
 
 
@@ -69,7 +69,7 @@ def ask_all(
     flags: int | None = None,
 ) -> None:
     """Every flag of the ruleset, or the first few, interpreted and compiled."""
-    evaluator = Evaluator(ruleset)
+    evaluator = Evaluator(ruleset, interpreted_calls=INTERPRETED)
     for key in (*list(ruleset.flags)[:flags], "gone"):
         for turn in range(max(CALLS, len(contexts))):
             context = contexts[turn % len(contexts)]
@@ -79,7 +79,7 @@ def ask_all(
 
 
 def assert_sound_flag_is_served(ruleset: Ruleset) -> None:
-    evaluator = Evaluator(ruleset)
+    evaluator = Evaluator(ruleset, interpreted_calls=INTERPRETED)
     for context, variation in ((Context.of({}), "a"), (Context.of("x"), "b")):
         for _ in range(CALLS):
             detail = evaluator.detail("sound", context, DEFAULT, 0)
