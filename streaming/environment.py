@@ -235,6 +235,7 @@ class Environment:
 
     def _join(self, visitor: Visitor) -> None:
         if isinstance(visitor, Caller):
+            self.asked = True  # or it could be dropped before the request goes on
             visitor.admit(self)
             return
         self.connections[visitor] = None

@@ -130,6 +130,8 @@ async def test_waiting_has_an_end(redis_client: redis.asyncio.Redis, ruleset: Ru
         await ruleset.redis.client_pause(1_000)
         with pytest.raises(NotAvailable):
             await running.gateway.serve_key(SERVER_KEY, 0.05)
+        status = running.gateway.status()
+        assert (status.environments, status.ready, status.unsynchronised) == (1, True, ())
         assert (await running.gateway.serve_key(SERVER_KEY, 5)).live
 
 
@@ -140,7 +142,9 @@ async def test_it_is_kept_for_a_time_after_a_request(redis_client: redis.asyncio
         served = await running.gateway.serve_key(SERVER_KEY, 5)
         reads = running.gateway.counters.reads
         await until(lambda: running.gateway.counters.reads > reads + 2)
+        await until(lambda: not environment(running).asked)
         assert await running.gateway.serve_key(SERVER_KEY, 5) is served
+        assert environment(running).asked
 
 
 @pytest.mark.usefixtures("ruleset")

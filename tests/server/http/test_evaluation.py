@@ -129,6 +129,19 @@ async def test_the_instant_is_the_present_or_what_is_asked_for(shop: httpx.Async
         assert problem(refused, 422, "malformed")["errors"][0]["path"] == "/now"
 
 
+async def test_the_past_is_evaluated_at_its_own_instant(shop: httpx.AsyncClient) -> None:
+    earlier = {"attribute": "t", "op": "olderThan", "values": ["PT0S"]}
+    rule = {"when": earlier, "serve": {"variation": "on"}}
+    seq = (await shop.put(f"{SETTINGS}/rules/germans", json=rule)).json()["seq"]
+    then = (await shop.get(f"{PROJECT}/events?limit=1")).json()["items"][0]["recordedAt"]
+    context = {"key": "u", "t": then}
+    answers = [
+        (await asked(shop, f"{ONE}{query}", {"context": context}))["value"]
+        for query in ("", f"?at={seq}", f"?at={then}", "?at=2100-01-01T00:00:00Z")
+    ]
+    assert answers == [True, False, False, True]
+
+
 async def test_it_is_explained_where_that_is_asked_for(shop: httpx.AsyncClient) -> None:
     answer = await asked(shop, f"{ONE}?explain=true", {"context": BOB})
     plain = await asked(shop, ONE, {"context": BOB})
