@@ -28,7 +28,8 @@ def bucket(key: str, salt: str, value: str, seed: int | None = None) -> float:
 def bucketing_value(attribute: object) -> str | None:
     """The text that is hashed: a string, or a whole number in decimal digits; else None."""
     if isinstance(attribute, str):
-        return attribute
+        # An enumeration of strings is formatted as its name, and encoded as its value.
+        return attribute if attribute.__class__ is str else str.__str__(attribute)
     if isinstance(attribute, bool) or not isinstance(attribute, int | float):
         return None
     if not -_INTEGER_BOUND < attribute < _INTEGER_BOUND or attribute != int(attribute):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -36,6 +38,7 @@ from tests.support.rulesets import (
     NOW_MS,
     contexts,
     instants,
+    nested,
     rulesets,
     strange_contexts,
 )
@@ -157,6 +160,32 @@ def test_every_vector_of_an_operator_and_a_condition_is_answered_by_compiled_fla
     assert asked > 400
 
 
+class Plan(str, Enum):  # noqa: UP042 the older way is what many programs have
+    """Formatted as ``Plan.PRO``."""
+
+    PRO = "pro"
+
+
+def test_a_context_is_split_by_the_text_of_an_enumeration_not_by_its_name() -> None:
+    split = Rollout(by="plan", buckets=(Bucket("on", 50_000), Bucket("off", 50_000)))
+    ruleset = ruleset_of(on_off(fallthrough=Serve(rollout=split)))
+    made = compiled(ruleset)
+    answers = [
+        assert_same(ruleset, "one", made, Context.of({"plan": plan})) for plan in ("pro", Plan.PRO)
+    ]
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("op", ["greaterThan", "lessThan"])
+@pytest.mark.parametrize("values", [(math.nan, 1), (1, math.nan), (math.nan,)])
+def test_a_value_that_is_no_number_hides_no_other(op: str, values: tuple[float, ...]) -> None:
+    rule = Rule("r", Leaf(op, values, "n"), Serve("on"))
+    ruleset = ruleset_of(on_off(rules=(rule,), fallthrough=Serve("off")))
+    made = compiled(ruleset)
+    for number in (0, 2, math.nan):
+        assert_same(ruleset, "one", made, Context.of({"n": number}))
+
+
 # --- safety
 
 
@@ -275,9 +304,12 @@ def chain(length: int) -> tuple[Flag, ...]:
     )
 
 
-def nest(length: int) -> tuple[Segment, ...]:
+def nest(length: int, depth: int = 0) -> tuple[Segment, ...]:
+    """Segments that name the next, each under ``depth`` groups."""
     return tuple(
-        Segment(key=f"s{n}", rules=(SegmentRule("r", Leaf("segment", (f"s{n + 1}",))),))
+        Segment(
+            key=f"s{n}", rules=(SegmentRule("r", nested(depth, Leaf("segment", (f"s{n + 1}",)))),)
+        )
         for n in range(length)
     )
 
@@ -318,6 +350,18 @@ def test_diamonds_whose_paths_multiply_are_left_to_the_interpreter() -> None:
 def test_an_enormous_rule_is_left_to_the_interpreter() -> None:
     many = AnyOf(tuple(Leaf("equals", (number,), "n") for number in range(3_000)))
     assert is_left_to_the_interpreter(ruleset_of(on_off(rules=(Rule("r", many, Serve("on")),))))
+
+
+def test_very_many_shares_are_left_to_the_interpreter() -> None:
+    split = Serve(rollout=Rollout(buckets=tuple(Bucket("on", 1_000) for _ in range(100))))
+    rules = tuple(Rule(f"r{n}", Leaf("equals", (n,), "n"), split) for n in range(20))
+    assert is_left_to_the_interpreter(ruleset_of(on_off(rules=rules)))
+    assert compiled(ruleset_of(on_off(rules=rules[:2])))
+
+
+def test_very_many_segments_that_are_gone_are_left_to_the_interpreter() -> None:
+    gone = Leaf("segment", tuple(f"gone-{number}" for number in range(3_000)))
+    assert is_left_to_the_interpreter(ruleset_of(on_off(rules=(Rule("r", gone, Serve("on")),))))
 
 
 def test_long_shapes_are_not_kept() -> None:

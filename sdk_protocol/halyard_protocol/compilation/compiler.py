@@ -26,7 +26,8 @@ from halyard_protocol.matching import is_understood
 from halyard_protocol.ruleset import Environment, Flag, MalformedFlag, Ruleset, Segment
 
 MAX_STEPS = 2_000
-"""Conditions, groups and key lists that one call may look at, through all that it calls."""
+"""Conditions, groups, lists of keys and shares of rollouts, through all that a function calls: what
+a call may look at, and how much is parsed."""
 
 Sort: TypeAlias = Literal["flag", "segment", "environment"]
 Document: TypeAlias = Flag | MalformedFlag | Segment | Environment | None
@@ -47,7 +48,7 @@ class Compiled(NamedTuple):
     dependencies: dict[Place, Document]
     """The documents as they were when the function was made; None where there was none."""
     steps: int
-    """At most so many conditions, groups and lists does a call look at."""
+    """As :data:`MAX_STEPS` counts them."""
     height: int
     """1, or more than the highest of its own sort that it calls."""
 
@@ -135,9 +136,10 @@ class _Function:
 
     def of_flag(self, flag: Flag) -> Compiled:
         self.dependencies["flag", flag.key] = flag
-        self.spend(len(flag.targets))
+        self.spend(len(flag.targets) + len(flag.rules))
+        for serve in (flag.fallthrough, *(rule.serve for rule in flag.rules)):
+            self.spend(len(serve.rollout.buckets) if serve.rollout is not None else 0)
         for rule in flag.rules:
-            self.spend(1)
             if rule.enabled and is_understood(rule.when):
                 self.weigh(rule.when)
         write_flag(flag, self.source, self.attributes, self.conditions, self.parent)
@@ -163,6 +165,7 @@ class _Function:
     def membership(self, key: str) -> Callable[..., Any] | None:
         """The function of a segment; None where there is no such segment."""
         if key not in self.compiler.ruleset.segments:
+            self.spend(1)
             self.dependencies["segment", key] = None
             return None
         return self.lean_on(self.compiler.segment(key), "segment", MAX_SEGMENT_DEPTH)

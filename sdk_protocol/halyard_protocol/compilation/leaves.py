@@ -9,7 +9,8 @@ What is inlined may rely on the values having been understood (no value has a pr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from halyard_protocol.compilation.source import Source
@@ -108,12 +109,17 @@ def _below(sign: str) -> Callable[[Source, tuple[Json, ...]], Inline]:
     return lambda source, values: Inline(_NUMBERS, f"x {sign} {source.bind(_greatest(values))}")
 
 
-def _least(values: Any) -> Any:
-    return min(values)
+def _least(values: Iterable[Any]) -> Any:
+    return min(_ordered(values), default=math.nan)
 
 
-def _greatest(values: Any) -> Any:
-    return max(values)
+def _greatest(values: Iterable[Any]) -> Any:
+    return max(_ordered(values), default=math.nan)
+
+
+def _ordered(values: Iterable[Any]) -> Iterator[Any]:
+    """All but NaN: nothing is above or below it, and among others it hides the least."""
+    return (value for value in values if value == value)  # noqa: PLR0124 as said
 
 
 def _before(source: Source, values: tuple[Json, ...]) -> Inline:
