@@ -116,7 +116,7 @@ class Decisions(dict[str, Decide]):
     def _compiled(self, key: str) -> Decide:
         try:
             decide: Decide = compile_flag(self._ruleset, key, self._known).call
-        except NotCompiled:
+        except (NotCompiled, RecursionError):  # compiling takes more of the stack than interpreting
             decide = self._interpreted(key)
         self[key] = decide
         return decide

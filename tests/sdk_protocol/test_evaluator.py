@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import threading
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from halyard_protocol.codec import convert
+from halyard_protocol.conditions import Leaf
 from halyard_protocol.context import Context
 from halyard_protocol.evaluation import evaluate
 from halyard_protocol.evaluator import INTERPRETED_CALLS, Evaluator
-from halyard_protocol.ruleset import Environment, Flag, Ruleset, Segment
+from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH, MAX_SEGMENT_DEPTH
+from halyard_protocol.ruleset import Environment, Flag, Rule, Ruleset, Segment, Serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sdk_protocol.test_compilation import on_off
+from tests.sdk_protocol.test_compilation import chain, nest, on_off, ruleset_of
 from tests.support.rulesets import FLAGS, NOW_MS, SEGMENTS, contexts, environments, flags, rulesets
 from tests.support.rulesets import segments as random_segments
 
@@ -98,6 +102,23 @@ def test_an_evaluator_that_is_to_compile_at_once_does_and_passes_that_on() -> No
     for each in (evaluator, evaluator.following(ruleset(segments={}))):
         assert value(each) is False
         assert "one" in each.decisions
+
+
+def test_where_the_stack_is_too_short_to_compile_a_flag_is_interpreted() -> None:
+    rule = Rule("r", Leaf("segment", ("s0",)), Serve("on"))
+    *above, last = chain(MAX_PREREQUISITE_DEPTH)
+    deep = msgspec.structs.replace(last, rules=(rule,))
+    evaluator = Evaluator(ruleset_of(*above, deep, segments=nest(MAX_SEGMENT_DEPTH, 30)))
+    room = 700  # frames; more than interpreting takes, less than compiling does
+
+    def ask_from(depth: int) -> Any:
+        if depth > 0:
+            return ask_from(depth - 1)
+        return evaluator.detail("one", ALICE, DEFAULT, NOW_MS).value
+
+    used_up = sys.getrecursionlimit() - room - len(inspect.stack(0))
+    for _ in range(INTERPRETED_CALLS + 2):
+        assert ask_from(used_up) is True
 
 
 def test_what_is_not_in_the_ruleset_is_answered_and_leaves_no_trace() -> None:
