@@ -20,6 +20,8 @@ from halyard_protocol.explanation import Explanation, explain
 from halyard_protocol.problems import Problem
 from halyard_protocol.traces import FlagTrace, SegmentTrace
 
+from server.evaluating.disclosure import without_rules
+
 SLICE_S = 0.003
 """How long is evaluated before the loop gets its turn."""
 
@@ -49,6 +51,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     default: Any = None
     now_ms: int
     explain: bool = False
+    hides_rules: bool = False
+    """Whether reasons name neither rules nor other flags."""
 
     def answer(self, flag: str, context: Context) -> Evaluation:
         """What one flag answers to one context."""
@@ -61,11 +65,12 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     def _evaluation(self, flag: str, explained: Explanation) -> Evaluation:
         asked = self.evaluator.ruleset.flags.get(flag)
+        reason = explained.detail.reason
         return Evaluation(
             flag=flag,
             value=explained.detail.value,
             variation=explained.detail.variation,
-            reason=explained.detail.reason,
+            reason=without_rules(reason) if self.hides_rules else reason,
             version=0 if asked is None else asked.version,
             trace=explained.trace,
             segments=explained.segments,

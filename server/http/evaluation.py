@@ -1,7 +1,8 @@
 """What flags answer, over HTTP: for accounts from the folded state, for SDK keys from the gateway.
 
 An account sees the state that any read would show it: at least ``minSeq``, or as it was ``at``. An
-SDK key sees what its SDKs see; a client key, of that, the flags that are marked for clients.
+SDK key sees what its SDKs see; a client key, of that, the flags that are marked for clients, and
+of their reasons no rules.
 """
 
 from __future__ import annotations
@@ -139,12 +140,14 @@ async def evaluate_for_user(call: Call) -> Reply:
     _refuse_parameters_of_accounts(query)
     served, flag = call.served, call.parameters["flag"]
     evaluator = served.evaluator
-    if served.kind == "client" and not _is_for_clients(evaluator.ruleset.flags.get(flag)):
+    is_public = served.kind == "client"
+    if is_public and not _is_for_clients(evaluator.ruleset.flags.get(flag)):
         evaluator = _NOTHING
     question = Question(
         evaluator=evaluator,
         flags=(flag,),
         now_ms=_present_ms(),
+        hides_rules=is_public,
     )
     return _one(question, flag, context, served.seq)
 

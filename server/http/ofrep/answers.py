@@ -23,6 +23,8 @@ from halyard_protocol.evaluator import Evaluator
 from halyard_protocol.openfeature import error_code, flag_metadata, resolution_reason
 from halyard_protocol.ruleset import Flag, MalformedFlag, Ruleset
 
+from server.evaluating.disclosure import without_rules
+
 if TYPE_CHECKING:
     from streaming.serving import ServedEnvironment
 
@@ -89,21 +91,10 @@ class FlagAnswers:
         return head
 
     def _written(self, detail: Detail) -> dict[str, Any]:
-        reason = _without_rules(detail.reason) if self._client_side else detail.reason
+        reason = without_rules(detail.reason) if self._client_side else detail.reason
         if reason.kind == "ERROR":
             return _failure(self.flag.key, reason)
         return _success(self.flag, detail, reason)
-
-
-def _without_rules(reason: Reason) -> Reason:
-    """What a page may know of a reason."""
-    return Reason(
-        reason.kind,
-        error_code=reason.error_code,
-        bucket=reason.bucket,
-        in_experiment=reason.in_experiment,
-        message="the flag cannot be evaluated" if reason.message else "",
-    )
 
 
 def _success(flag: AnyFlag, detail: Detail, reason: Reason) -> dict[str, Any]:

@@ -61,6 +61,32 @@ async def test_a_client_key_sees_what_is_marked_for_clients(halyard: Installatio
     assert hidden == missing
 
 
+async def test_a_client_key_is_told_no_rules(halyard: Installation) -> None:
+    web = {"key": "banner", "clientSide": True}
+    await created(halyard.api, f"{PROJECT}/flags", web)
+    settings = f"{PROJECT}/flags/banner/environments/development"
+    await halyard.api.post(f"{settings}/enable")
+    rule = {
+        "id": "for-ann",
+        "when": {"attribute": "key", "op": "in", "values": ["ann"]},
+        "serve": {"variation": "off"},
+    }
+    await created(halyard.api, f"{settings}/rules", rule)
+    unmet = [{"flag": "checkout", "variations": ["on"]}]
+    answer = await halyard.api.put(f"{settings}/prerequisites", json={"prerequisites": unmet})
+    await halyard.reached(answer.json()["seq"])
+    for_server = (await asked(halyard, halyard.server_key, "banner", user="ann")).json()
+    assert for_server["reason"] == {"kind": "PREREQUISITE_FAILED", "prerequisite": "checkout"}
+    for_client = (await asked(halyard, halyard.client_key, "banner", user="ann")).json()
+    assert for_client == {**for_server, "reason": {"kind": "PREREQUISITE_FAILED"}}
+    answer = await halyard.api.put(f"{settings}/prerequisites", json={"prerequisites": []})
+    await halyard.reached(answer.json()["seq"])
+    for_server = (await asked(halyard, halyard.server_key, "banner", user="ann")).json()
+    assert for_server["reason"] == {"kind": "RULE_MATCH", "ruleId": "for-ann", "ruleIndex": 0}
+    for_client = (await asked(halyard, halyard.client_key, "banner", user="ann")).json()
+    assert for_client == {**for_server, "reason": {"kind": "RULE_MATCH"}}
+
+
 async def test_what_is_for_accounts_is_refused(halyard: Installation) -> None:
     query = {"project": "demo", "environment": "development", "at": 1, "minSeq": 1}
     refused = await asked(
