@@ -2,6 +2,9 @@
 
 Frozen, with tuples inside: a ruleset is a value. Reading is lenient (unknown fields are ignored,
 absent ones have defaults); the strict reading, for commands, is :mod:`halyard_protocol.validation`.
+
+The garbage collector does not look at these types (``gc=False``): they hold no circles, and going
+through those of a large ruleset would stop a process for longer than anything else does.
 """
 
 from __future__ import annotations
@@ -25,11 +28,11 @@ TOTAL_WEIGHT = 100_000
 """Weights are in 1/100,000 and add up to this."""
 
 
-class _Wire(msgspec.Struct, frozen=True, rename="camel"):
+class _Wire(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """A type whose every field is written."""
 
 
-class _Sparse(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class _Sparse(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """A type whose fields at their default are left out."""
 
 
