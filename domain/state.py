@@ -66,7 +66,7 @@ class SdkKey(msgspec.Struct, frozen=True):
     revoked_at: datetime | None = None
 
 
-class FlagDefinition(msgspec.Struct, frozen=True):
+class FlagDefinition(msgspec.Struct, frozen=True, gc=False):
     """What a flag is everywhere. Off variation and fallthrough are for new environments."""
 
     key: str
@@ -89,7 +89,7 @@ class FlagDefinition(msgspec.Struct, frozen=True):
         return self.archived_at is not None
 
 
-class FlagSettings(msgspec.Struct, frozen=True):
+class FlagSettings(msgspec.Struct, frozen=True, gc=False):
     """How a flag is set in one environment."""
 
     enabled: bool
@@ -102,7 +102,7 @@ class FlagSettings(msgspec.Struct, frozen=True):
     track_exposures: bool = False
 
 
-class SegmentDefinition(msgspec.Struct, frozen=True):
+class SegmentDefinition(msgspec.Struct, frozen=True, gc=False):
     """A named set of contexts."""
 
     key: str
