@@ -6,6 +6,7 @@ import ast
 import math
 import os
 from enum import Enum
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from hypothesis import strategies as st
 
 from tests.support import vectors
 from tests.support.rulesets import (
+    NEAR,
     NOW_MS,
     contexts,
     instants,
@@ -105,6 +107,22 @@ def test_a_compiled_flag_answers_what_the_interpreter_answers(
         for context in asking:
             for now_ms in moments:
                 assert_same(ruleset, key, made, context, now_ms)
+
+
+@pytest.mark.parametrize(
+    ("name", "op"), [(name, op) for name, near in NEAR.items() for op in near.operators]
+)
+def test_a_comparison_tells_apart_what_the_interpreter_does(name: str, op: str) -> None:
+    near = NEAR[name]
+    singles = (*near.values, *near.attributes)
+    lists = [list(pair) for pair in permutations(singles, 2)]
+    asked = [*singles, [], *([single] for single in singles), *lists[::3], tuple(singles)]
+    for values in ((), *product(near.values), *permutations(near.values, 2), near.values):
+        rule = Rule("r", Leaf(op, values, name), Serve("on"))
+        ruleset = ruleset_of(on_off(rules=(rule,), fallthrough=Serve("off")))
+        made = compiled(ruleset)
+        for attribute in asked:
+            assert_same(ruleset, "one", made, Context({"user": {name: attribute}}))
 
 
 def test_every_vector_of_evaluation_is_answered_by_compiled_flags_too() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from halyard_protocol.codec import decode_flag, decode_segment
@@ -78,8 +79,24 @@ class Stranger:
         raise RuntimeError
 
 
+class Word(str):
+    """A string of a class of its own, which writes itself in another way."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "another"
+
+    def __format__(self, form: str) -> str:
+        return "another"
+
+
 strange_values: st.SearchStrategy[Any] = (
     json_values
+    | st.sampled_from(WORDS).map(Word)
+    | st.lists(st.sampled_from(WORDS).map(Word), max_size=2)
+    | st.just(MappingProxyType({"tier": "DE"}))
+    | st.lists(scalars, max_size=3).map(tuple)
     | st.floats()
     | st.text(st.characters(), max_size=3)
     | st.just("\ud800")
@@ -91,12 +108,91 @@ strange_values: st.SearchStrategy[Any] = (
 )
 
 
+def tuples_of(items: st.SearchStrategy[T], size: int) -> st.SearchStrategy[tuple[T, ...]]:
+    """Tuples of up to ``size``."""
+    return st.lists(items, max_size=size).map(tuple)
+
+
+class Near(NamedTuple):
+    """Operators, and values and attributes so near to each other that each operator tells."""
+
+    operators: tuple[str, ...]
+    values: tuple[Any, ...]
+    """All understood by each of the operators."""
+    attributes: tuple[Any, ...] = ()
+    """Beside the values."""
+
+
+_WEEK_AGO_MS = NOW_MS - 7 * 86_400_000
+_MONTH_AGO_MS = NOW_MS - 31 * 86_400_000
+
+NEAR = {
+    "n": Near(
+        ("greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"),
+        (-1, 0, 1, 1.5, 2, 2**53, 2**53 + 1),
+        (-0.0, 1.0, 2.0, True, False, "1"),
+    ),
+    "country": Near(
+        ("startsWith", "notStartsWith", "endsWith", "notEndsWith", "matches", "notMatches"),
+        ("", "a", "ab", "b", "ba", "^a", "b$"),
+        ("aba", "B", 1),
+    ),
+    "plan": Near(
+        ("equals", "notEquals", "in", "notIn", "contains", "notContains"),
+        ("a", "ab", "", 0, 1, 1.0, 1.5, 2**53, True, False),
+        ("b", -0.0, 2.0**53, 2**53 + 1),
+    ),
+    "version": Near(
+        ("semverEquals", "semverGreaterThan", "semverLessThan"),
+        ("1", "1.0.0-rc.1", "1.0.0+b", "1.0.1", "1.1", "1.10", "2.0.0-a"),
+        ("1.0.0-rc.2", "1.0.0", "1.2.0", "v1", 1),
+    ),
+    "joined": Near(
+        ("before", "after"),
+        ("2026-06-15", "2026-06-15T02:00:00.001+02:00", NOW_MS, NOW_MS + 0.5, "2026-06-16"),
+        ("2026-06-15T00:00:00.001Z", NOW_MS + 1, "2026-06-15T12:00:00Z", "soon"),
+    ),
+    "since": Near(
+        ("olderThan", "newerThan"),
+        ("P7D", "P1M", "PT168H0.001S"),
+        (
+            *(at + more for at in (_WEEK_AGO_MS, _MONTH_AGO_MS) for more in (-1, 0, 1)),
+            "2026-06-08T12:00:00Z",
+            "2026-05-15T12:00:00Z",
+        ),
+    ),
+    "address": Near(
+        ("ipInRange",),
+        ("10.0.0.0/8", "10.0.0.1/32", "::/0", "10.0.0.1"),
+        ("10.0.0.2", "11.0.0.1", "::1", "10"),
+    ),
+}
+"""By the attribute that is compared."""
+
+
+def near_leaves(name: str) -> st.SearchStrategy[Leaf]:
+    """Leaves whose values are near to each other."""
+    near = NEAR[name]
+    return st.builds(
+        Leaf,
+        op=st.sampled_from(near.operators),
+        values=tuples_of(st.sampled_from(near.values), 3),
+        attribute=st.just(name),
+    )
+
+
+def _near_attributes(name: str) -> st.SearchStrategy[Any]:
+    single = st.sampled_from((*NEAR[name].values, *NEAR[name].attributes))
+    return single | st.lists(single, max_size=3)
+
+
 def _contexts(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Context]:
     names = st.sampled_from([*ATTRIBUTES[1:5], "plan", "groups", "roles", "organization", "n"])
     attributes = st.builds(
-        lambda key, rest: {**rest, **key},
-        st.fixed_dictionaries({}, optional={"key": st.sampled_from(WORDS[:3])}),
+        lambda near, rest, key: {**near, **rest, **key},
+        st.fixed_dictionaries({}, optional={name: _near_attributes(name) for name in NEAR}),
         st.dictionaries(names, values, max_size=5),
+        st.fixed_dictionaries({}, optional={"key": st.sampled_from(WORDS[:3])}),
     )
     several = st.dictionaries(st.sampled_from(KINDS), attributes, min_size=1, max_size=3)
     return several.map(lambda kinds: Context.of({"kind": "multi", **kinds}))
@@ -138,6 +234,7 @@ def leaves() -> st.SearchStrategy[Condition]:
             kind=st.just("time"),
             zone=st.sampled_from([None, "Europe/Berlin", "Nowhere"]),
         )
+        | st.sampled_from(sorted(NEAR)).flatmap(near_leaves)
     )
 
 
@@ -165,11 +262,6 @@ instants = st.builds(
 
 weights = st.sampled_from([0, 1, 50_000, TOTAL_WEIGHT]) | st.integers(0, TOTAL_WEIGHT)
 variation_keys = st.sampled_from([*VARIATIONS[:2], *VARIATIONS])
-
-
-def tuples_of(items: st.SearchStrategy[T], size: int) -> st.SearchStrategy[tuple[T, ...]]:
-    """Tuples of up to ``size``."""
-    return st.lists(items, max_size=size).map(tuple)
 
 
 def splits() -> st.SearchStrategy[tuple[Bucket, ...]]:
