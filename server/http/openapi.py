@@ -22,6 +22,7 @@ VERSION = "3.1.0"
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
+_ENTITY_TAG = {"ETag": {"schema": {"type": "string"}}}
 
 _CONDITION_REF = {"$ref": _REF.format(name="Condition")}
 _CONDITION: dict[str, Any] = {
@@ -92,6 +93,8 @@ def _types_of(routes: Iterable[Route]) -> Iterable[Any]:
             yield route.request
         if route.response is not None:
             yield route.response
+        if route.failure is not None:
+            yield route.failure
 
 
 def _hook(of: type) -> dict[str, Any]:
@@ -106,10 +109,7 @@ def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
         "summary": route.summary,
         "tags": [route.tag],
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
-        "responses": {
-            str(route.status): _answer(route, by_type),
-            "default": _PROBLEM,
-        },
+        "responses": _answers(route, by_type),
         "security": _security(route),
     }
     if route.permission:
@@ -165,20 +165,33 @@ def _query_schema(query: type[Query]) -> dict[str, Any]:
 
 
 def _headers(route: Route) -> list[dict[str, Any]]:
-    if not route.writes:
-        return []
-    length = {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_LENGTH}
+    headers: dict[str, Any] = {name: {"type": "string"} for name in route.headers}
+    if route.writes:
+        length = {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_LENGTH}
+        headers |= {"If-Match": {"type": "string"}, "Idempotency-Key": length}
     return [
-        {"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}},
-        {"name": "Idempotency-Key", "in": "header", "required": False, "schema": length},
+        {"name": name, "in": "header", "required": False, "schema": schema}
+        for name, schema in headers.items()
     ]
 
 
-def _answer(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
+def _answers(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
+    """Each status beside what comes with it; ``default`` is every failure."""
     answer: dict[str, Any] = {"description": route.summary}
     if route.response is not None:
-        answer["content"] = {"application/json": {"schema": by_type[id(route.response)]}}
-    return answer
+        answer["content"] = {route.content_type: {"schema": by_type[id(route.response)]}}
+    answers = {str(route.status): answer, "default": _failure(route, by_type)}
+    if "If-None-Match" in route.headers:
+        answer["headers"] = _ENTITY_TAG
+        answers["304"] = {"description": "What the client has is current", "headers": _ENTITY_TAG}
+    return answers
+
+
+def _failure(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
+    if route.failure is None:
+        return _PROBLEM
+    content = {"application/json": {"schema": by_type[id(route.failure)]}}
+    return {"description": "A failure, in words of the protocol's own", "content": content}
 
 
 def _problem_response(schema: dict[str, Any]) -> dict[str, Any]:

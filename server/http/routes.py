@@ -63,12 +63,18 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     request: Any = None
     """The type of the JSON body; None where none is read."""
     body_optional: bool = False
+    headers: tuple[str, ...] = ()
+    """Of a request, those that mean something here; with ``If-None-Match`` it may answer 304."""
     response: Any = None
-    """The type of the JSON answer; None where it is of another kind."""
+    """The type of the answer; None where no type describes it."""
+    content_type: str = "application/json"
+    """Of the answer."""
     status: int = 200
     body_limit_bytes: int = BODY_LIMIT_BYTES
     refused: Refusal = as_problem
     """What becomes of an exception, where a protocol has words of its own for failures."""
+    failure: Any = None
+    """The type of what that writes as JSON; None where it is a problem."""
 
     @property
     def public(self) -> bool:

@@ -47,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
         sdk_keys=SERVER_KEYS,
         evaluates=False,
         tag="evaluation",
+        headers=("If-None-Match",),
         response=dict[str, Any],
     ),
 )

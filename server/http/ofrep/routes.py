@@ -23,7 +23,7 @@ from server.http.event_stream import (
 from server.http.faults import TooManyStreams
 from server.http.negotiation import has_already
 from server.http.ofrep.answers import Answers, bulk_body, bulk_ending, digest
-from server.http.ofrep.refusals import failed, refused
+from server.http.ofrep.refusals import Failure, failed, refused
 from server.http.ofrep.requests import BadRequest, EvaluationRequest, read_context
 from server.http.queries import TolerantQuery
 from server.http.replies import NOT_MODIFIED, Reply
@@ -191,7 +191,9 @@ async def follow_events(call: Call) -> Reply:
     return allowed(Reply(content_type=EVENT_STREAM, parts=parts))
 
 
-def _evaluating(path: str, handler: Any, summary: str, response: Any) -> Route:
+def _evaluating(
+    path: str, handler: Any, summary: str, response: Any, headers: tuple[str, ...] = ()
+) -> Route:
     return Route(
         method="POST",
         path=path,
@@ -203,8 +205,10 @@ def _evaluating(path: str, handler: Any, summary: str, response: Any) -> Route:
         query=FlagQuery,
         request=EvaluationRequest,
         body_optional=True,
+        headers=headers,
         response=response,
         refused=refused,
+        failure=Failure,
     )
 
 
@@ -221,7 +225,13 @@ def _preflight(path: str) -> Route:
 
 
 ROUTES: tuple[Route, ...] = (
-    _evaluating(FLAGS, evaluate_flags, "Evaluate every flag for a context", BulkEvaluated),
+    _evaluating(
+        FLAGS,
+        evaluate_flags,
+        "Evaluate every flag for a context",
+        BulkEvaluated,
+        ("If-None-Match",),
+    ),
     _evaluating(f"{FLAGS}/{{key:path}}", evaluate_flag, "Evaluate a flag for a context", Evaluated),
     Route(
         method="GET",
@@ -234,7 +244,11 @@ ROUTES: tuple[Route, ...] = (
         evaluates=False,
         tag=_TAG,
         query=EventsQuery,
+        headers=("Last-Event-ID",),
+        response=str,
+        content_type=EVENT_STREAM.decode(),
         refused=refused,
+        failure=Failure,
     ),
     *(_preflight(path) for path in (FLAGS, f"{FLAGS}/{{key:path}}", EVENTS)),
 )

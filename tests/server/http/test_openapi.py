@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from server.http.ofrep.refusals import refused as refused_in_words_of_ofrep
 from server.http.openapi import describe, operation_id, path_of
 from server.http.problems import KINDS
 from server.http.routes import Route
@@ -101,6 +102,44 @@ def test_a_body_that_the_server_completes_may_leave_out_what_it_fills() -> None:
 def test_the_kinds_of_problems_are_listed() -> None:
     told = DOCUMENT["components"]["responses"]["Problem"]["description"]
     assert all(kind.slug in told for kind in KINDS.values())
+
+
+CONDITIONAL = ["/sdk/v1/ruleset", "/ofrep/v1/evaluate/flags"]
+
+
+@pytest.mark.parametrize("path", CONDITIONAL)
+def test_what_can_be_asked_for_conditionally_may_answer_304(path: str) -> None:
+    (operation,) = (op for name, op in DOCUMENT["paths"][path].items() if name != "options")
+    assert "If-None-Match" in {p["name"] for p in operation["parameters"] if p["in"] == "header"}
+    assert "content" not in operation["responses"]["304"]
+    for status in ("200", "304"):
+        assert "ETag" in operation["responses"][status]["headers"]
+
+
+def test_nothing_else_is_said_to_answer_304() -> None:
+    described = {
+        path
+        for path, methods in DOCUMENT["paths"].items()
+        if any("304" in operation["responses"] for operation in methods.values())
+    }
+    assert described == set(CONDITIONAL)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=operation_id)
+def test_a_failure_is_described_as_it_is_written(route: Route) -> None:
+    operation = DOCUMENT["paths"][path_of(route)][route.method.lower()]
+    failure = operation["responses"]["default"]
+    if route.refused is refused_in_words_of_ofrep:
+        (schema,) = (content["schema"] for content in failure["content"].values())
+        assert schema == {"$ref": "#/components/schemas/Failure"}
+    else:
+        assert failure == {"$ref": "#/components/responses/Problem"}
+
+
+def test_a_stream_is_described_as_one() -> None:
+    operation = DOCUMENT["paths"]["/ofrep/v1/events"]["get"]
+    assert list(operation["responses"]["200"]["content"]) == ["text/event-stream"]
+    assert "Last-Event-ID" in {parameter["name"] for parameter in operation["parameters"]}
 
 
 async def test_it_is_served_to_anybody(api: httpx.AsyncClient) -> None:
