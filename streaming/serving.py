@@ -15,6 +15,7 @@ import msgspec
 from halyard_protocol.evaluator import Evaluator
 
 from streaming.caller import Caller, KeyRefused, NotAvailable
+from streaming.environment import REFUSED
 from streaming.keys import SdkKey, environment_of, listening_key, read_key, read_listening_key
 
 if TYPE_CHECKING:
@@ -159,9 +160,13 @@ class Serving:
         self._hub.visit(caller, key.environment)
         try:
             async with asyncio.timeout(timeout_s):
-                return await caller.found
+                environment = await caller.found
         except TimeoutError as error:
             raise NotAvailable("the environment's ruleset was not read in time") from error
+        # What was merged since it was found has expelled only those that were known by then.
+        if environment.feed.key(key.document_key) is None:
+            raise KeyRefused(REFUSED)
+        return environment
 
 
 def _sound(key: SdkKey | None) -> SdkKey:

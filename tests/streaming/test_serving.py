@@ -8,6 +8,7 @@ import gzip
 import pytest
 import redis.asyncio
 from halyard_protocol.messages import Snapshot
+from halyard_protocol.session.feed import Delta
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -18,6 +19,7 @@ from tests.streaming.stage import Stage, no, stage, until
 from tests.streaming.writing import ENV, OTHER_KEY, SERVER_KEY, Ruleset, key_document
 
 CLIENT_KEY = f"{ENV}-c-in-the-clear"
+NEW_KEY = f"{ENV}-s-secret-three"
 
 
 def environment(running: Stage) -> Environment:
@@ -216,3 +218,18 @@ async def test_a_listening_key_dies_with_its_key(on_stage: Stage, ruleset: Rules
     await until(lambda: not served.live)
     with pytest.raises(KeyRefused):
         await on_stage.gateway.listen_with(listening, 5)
+
+
+async def test_a_key_that_is_revoked_while_it_is_being_found_is_not_kept(
+    on_stage: Stage, ruleset: Ruleset
+) -> None:
+    await on_stage.gateway.serve_key(OTHER_KEY, 5)
+    await ruleset.change_in_silence((key_document(NEW_KEY), {"id": "k3", "kind": "server"}))
+    asking = asyncio.ensure_future(on_stage.gateway.serve_key(NEW_KEY, 5))
+    await asyncio.sleep(0)
+    assert environment(on_stage).reading
+    revoked = {key_document(NEW_KEY): b'{"version":12,"deleted":true}'}
+    environment(on_stage).hear(Delta(ruleset.wire_epoch, 11, 12, 12, revoked), 10)
+    with pytest.raises(KeyRefused):
+        await asking
+    assert NEW_KEY not in environment(on_stage).callers
