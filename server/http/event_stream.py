@@ -110,9 +110,12 @@ class EventStreams:
 
     def admits(self, served: ServedEnvironment) -> bool:
         """Whether another stream with this key may be opened."""
+        return not self.ending and self.has_room(served)
+
+    def has_room(self, served: ServedEnvironment) -> bool:
+        """The same, where this process drains: of another one, or of the next."""
         return (
-            not self.ending
-            and len(self._open) < self._limit
+            len(self._open) < self._limit
             and self._of_key[served.listening_key] < self._limit_of_key
         )
 

@@ -102,7 +102,7 @@ async def site(database_url: str, redis_client: redis.asyncio.Redis) -> AsyncIte
             serving_dependencies(database_url, redis_client)
         )
         await install(dependencies)
-        dependencies = replace(dependencies, event_streams=EventStreams(heartbeat_s=0.1))
+        dependencies = replace(dependencies, event_streams=EventStreams(heartbeat_s=0.1, limit=3))
         url = await stack.enter_async_context(listening(dependencies))
         headers = {"authorization": f"Bearer {TOKEN}"}
         client = httpx.AsyncClient(base_url=url, headers=headers, timeout=20)
@@ -377,11 +377,25 @@ async def test_a_page_that_was_closed_leaves_nothing(site: Site) -> None:
     await until(lambda: len(streams) == 0)
 
 
-async def test_where_no_stream_is_admitted_none_is_named(site: Site) -> None:
+async def test_where_there_is_no_room_for_a_stream_none_is_named(site: Site) -> None:
     uri = await stream_uri(site)
+    async with AsyncExitStack() as stack:
+        opened = [await stack.enter_async_context(source(site, uri)) for _ in range(3)]
+        for events in opened:
+            await events.event()
+        assert "eventStreams" not in (await site.ask(FLAGS)).json()
+        async with source(site, uri) as events:
+            assert events.response.status_code == 503
+    await until(lambda: len(site.dependencies.event_streams) == 0)
+    assert await stream_uri(site) == uri
+
+
+async def test_a_drain_opens_no_stream_and_changes_no_answer(site: Site) -> None:
+    uri = await stream_uri(site)
+    before = await site.ask(FLAGS)
     site.dependencies.event_streams.end_all(0)
-    answer = await site.ask(FLAGS)
-    assert "eventStreams" not in answer.json()
+    after = await site.ask(FLAGS)
+    assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
     async with source(site, uri) as events:
         assert events.response.status_code == 503
         assert events.response.headers["retry-after"] == "5"
