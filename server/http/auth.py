@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 MAX_TOKEN_LENGTH = 512
 
+_FOR_ACCOUNTS = "send an account's token: 'Authorization: Bearer <token>'"
+_FOR_KEYS = "send an SDK key: 'Authorization: Bearer <key>' or 'X-API-Key: <key>'"
+_FOR_EITHER = "send an account's token or an SDK key: 'Authorization: Bearer <token or key>'"
+
 ROLES: dict[str, Callable[[str], bool]] = {"admin": lambda _permission: True}
 """What each role may do: a predicate on verbs such as ``flag:write``."""
 
@@ -51,18 +55,27 @@ class Authenticator:
         state = (await self._writers.system()).state
         account = state.holder(hashlib.sha256(token).hexdigest())
         if account is None:
-            raise Unauthenticated("the token is unknown, or was revoked", "invalid_token")
+            raise Unauthenticated(_why_unknown(token), "invalid_token")
         return account
 
 
-def bearer_token(authorization: bytes | None) -> bytes:
-    """The token in an ``Authorization`` header. Raises :class:`Unauthenticated`."""
+def _why_unknown(token: bytes) -> str:
+    if has_form_of_key(token.decode("latin-1")):
+        return f"an SDK key does not open this; {_FOR_ACCOUNTS}"
+    return "the token is unknown, or was revoked"
+
+
+def bearer_token(authorization: bytes | None, wanted: str = _FOR_ACCOUNTS) -> bytes:
+    """The token in an ``Authorization`` header.
+
+    Raises :class:`Unauthenticated`, saying what is ``wanted`` instead.
+    """
     if authorization is None:
-        raise Unauthenticated("send 'Authorization: Bearer <token>'")
+        raise Unauthenticated(wanted)
     scheme, _, token = authorization.strip().partition(b" ")
     token = token.strip()
     if scheme.lower() != b"bearer" or not 0 < len(token) <= MAX_TOKEN_LENGTH:
-        raise Unauthenticated("send 'Authorization: Bearer <token>'", "invalid_request")
+        raise Unauthenticated(wanted, "invalid_request")
     return token
 
 
@@ -84,7 +97,7 @@ async def admit(call: Call, route: Route) -> None:
         call.served = await _served(call, route, listening_key, listening=True)
         return
     if route.sdk_keys:
-        presented = presented_key(call)
+        presented = presented_key(call, _FOR_EITHER if route.permission else _FOR_KEYS)
         if route.permission is None or has_form_of_key(presented):
             call.served = await _served(call, route, presented)
             return
@@ -94,12 +107,12 @@ async def admit(call: Call, route: Route) -> None:
         authorise(call.account, route.permission)
 
 
-def presented_key(call: Call) -> str:
-    """What was sent in place of an SDK key. Raises :class:`Unauthenticated`."""
+def presented_key(call: Call, wanted: str) -> str:
+    """What was sent in place of an SDK key; else :class:`Unauthenticated` says what is wanted."""
     key = call.headers.get(b"x-api-key")
-    return (bearer_token(call.headers.get(b"authorization")) if key is None else key).decode(
-        "latin-1"
-    )
+    if key is None:
+        key = bearer_token(call.headers.get(b"authorization"), wanted)
+    return key.decode("latin-1")
 
 
 def _listening_key(call: Call) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import redis.asyncio
 
-from tests.support.api import PROJECT, SETTINGS, created, problem
+from tests.support.api import PROJECT, SETTINGS, client_of, created, problem
 from tests.support.serving import KEYS, Installation
 
 EVALUATE = "/api/v1/evaluate"
@@ -102,6 +102,19 @@ async def test_keys_that_open_nothing(halyard: Installation) -> None:
     await halyard.reached((await halyard.api.delete(f"{KEYS}/{halyard.key_id}")).json()["seq"])
     revoked = await asked(halyard, halyard.server_key, "checkout", user="a")
     problem(revoked, 401, "unauthenticated")
+
+
+async def test_what_a_route_wants_is_said_to_who_brings_something_else(
+    halyard: Installation,
+) -> None:
+    async with client_of(halyard.dependencies, token=None) as stranger:
+        either = (await stranger.get(f"{EVALUATE}/checkout?user=a")).json()["detail"]
+        key = (await stranger.get("/sdk/v1/ruleset")).json()["detail"]
+        headers = {"authorization": f"Bearer {halyard.server_key}"}
+        token = (await stranger.get("/api/v1/projects", headers=headers)).json()["detail"]
+    assert either.startswith("send an account's token or an SDK key")
+    assert key.startswith("send an SDK key")
+    assert token.startswith("an SDK key does not open this; send an account's token")
 
 
 async def test_it_answers_on_without_redis(
