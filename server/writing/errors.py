@@ -10,6 +10,8 @@ WritingError
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 class WritingError(Exception):
     """Why a log did not take, or could not answer, what it was asked."""
@@ -36,10 +38,15 @@ class Overloaded(WritingError):
 
 
 class LogUnknown(WritingError):
-    """There is no such project."""
+    """There is no such project, or was none ``at`` the seq or time that was asked for."""
 
-    def __init__(self, log_id: str) -> None:
-        super().__init__(f"there is no project '{log_id}'")
+    def __init__(self, log_id: str, at: int | datetime | None = None) -> None:
+        if at is None:
+            sentence = f"there is no project '{log_id}'"
+        else:
+            when = f"seq {at}" if isinstance(at, int) else at.isoformat()
+            sentence = f"there was no project '{log_id}' at {when}"
+        super().__init__(sentence)
         self.log_id = log_id
 
 

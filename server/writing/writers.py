@@ -64,7 +64,7 @@ class Writers:
         seq = at if isinstance(at, int) else await self._store.seq_at(project, at)
         folded = await LogHistory(self._store, PROJECT).load(project, upto=seq)
         if folded.state.project is None:
-            raise LogUnknown(project)
+            raise LogUnknown(project, at)
         return folded
 
     async def system(self, min_seq: int = 0) -> FoldedLog[SystemState]:

@@ -146,6 +146,15 @@ async def test_values_beyond_all_bounds_are_the_callers_fault(
     assert answer.status_code == 422, answer.text
 
 
+@pytest.mark.parametrize("at", ["0", "2020-01-01T00:00:00%2B00:00"])
+async def test_a_project_that_had_not_begun_is_said_to_have_been_none_then(
+    demo: httpx.AsyncClient, at: str
+) -> None:
+    found = problem(await demo.get(f"{PROJECT}/flags?at={at}"), 404, "not-found")
+    then = "seq 0" if at == "0" else "2020-01-01T00:00:00+00:00"
+    assert found["detail"] == f"there was no project 'demo' at {then}"
+
+
 async def test_an_expiry_is_answered_in_utc(demo: httpx.AsyncClient) -> None:
     at = {"expiresAt": "2030-01-01T00:00:00+02:00"}
     assert (await demo.put(f"{SETTINGS}/expiry", json=at)).status_code == 200
