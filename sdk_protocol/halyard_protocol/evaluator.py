@@ -63,7 +63,9 @@ class Evaluator:
         What was compiled is kept for each flag whose documents are the same objects in both.
         """
         known = self.decisions.kept_for(ruleset)
-        return Evaluator(ruleset, known, interpreted_calls=self._interpreted_calls)
+        after = Evaluator(ruleset, known, interpreted_calls=self._interpreted_calls)
+        after.decisions.count_on(self.decisions)
+        return after
 
     def detail(self, flag_key: str, context: Context, default: Any, now_ms: int) -> Detail:
         """Decide one flag for one context at one instant (``now_ms``, since the epoch)."""
@@ -94,6 +96,18 @@ class Decisions(dict[str, Decide]):
         self._known = known
         self._interpreted_calls = interpreted_calls
         self._calls: dict[str, int] = {}
+        """How often each flag was interpreted; threads may miscount."""
+
+    def count_on(self, before: Decisions) -> None:
+        """Go on counting where the decisions of another ruleset are.
+
+        Else a flag would be interpreted forever where rulesets are replaced more quickly than it
+        is asked for often enough.
+        """
+        calls, flags = before._calls, self._ruleset.flags
+        if len(calls) > 2 * len(flags):
+            calls = {key: number for key, number in tuple(calls.items()) if key in flags}
+        self._calls = calls
 
     def __missing__(self, key: str) -> Decide:
         """The function of a flag that is not ready yet."""
@@ -118,6 +132,7 @@ class Decisions(dict[str, Decide]):
             decide: Decide = compile_flag(self._ruleset, key, self._known).call
         except (NotCompiled, RecursionError):  # compiling takes more of the stack than interpreting
             decide = self._interpreted(key)
+        self._calls.pop(key, None)
         self[key] = decide
         return decide
 

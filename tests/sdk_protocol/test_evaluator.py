@@ -138,6 +138,24 @@ def test_what_did_not_change_is_not_compiled_again() -> None:
     assert after.decisions["one"] is not before.decisions["one"]
 
 
+def test_a_flag_is_compiled_however_often_others_change() -> None:
+    evaluator = Evaluator(FIRST)
+    for version in range(INTERPRETED_CALLS + 1):
+        changed = msgspec.structs.replace(FLAG, version=version)
+        evaluator = evaluator.following(ruleset(flags={"one": changed}))
+        evaluator.detail("other", ALICE, DEFAULT, NOW_MS)
+    assert "other" in evaluator.decisions
+
+
+def test_the_calls_of_what_rulesets_have_no_more_are_not_counted_forever() -> None:
+    evaluator = Evaluator(FIRST)
+    for number in range(50):
+        key = f"passing-{number}"
+        evaluator = evaluator.following(ruleset(flags={key: on_off(key)}))
+        evaluator.detail(key, ALICE, DEFAULT, NOW_MS)
+    assert len(evaluator.decisions._calls) < 20
+
+
 def test_a_change_is_seen_at_once_whatever_it_is_a_change_of() -> None:
     before = used(Evaluator(FIRST))
     assert value(before) is False
