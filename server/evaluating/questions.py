@@ -24,6 +24,15 @@ from server.evaluating.disclosure import without_rules
 
 SLICE_S = 0.003
 """How long is evaluated before the loop gets its turn."""
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Of all answers to one request: a short one can ask for the same long value very often."""
+
+
+class AnswersTooLong(Exception):
+    """The answers are longer than one request may ask for."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the answers are longer than {MAX_ANSWER_BYTES} bytes: ask for fewer")
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -79,12 +88,18 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def answers(question: Question, context: Context) -> list[bytes]:
-    """The evaluations of one context as JSON, in the order of the question's flags."""
+    """The evaluations of one context as JSON, in the order of the question's flags.
+
+    Raises :class:`AnswersTooLong`.
+    """
     return await _answers(question, context, _Pace())
 
 
 async def answers_in_turn(question: Question, contexts: Sequence[Any]) -> list[list[bytes] | bytes]:
-    """The same for each context, as it was sent; for one that is none, a problem as JSON."""
+    """The same for each context, as it was sent; for one that is none, a problem as JSON.
+
+    Raises :class:`AnswersTooLong`.
+    """
     pace = _Pace()
     found: list[list[bytes] | bytes] = []
     for number, source in enumerate(contexts):
@@ -100,19 +115,28 @@ async def answers_in_turn(question: Question, contexts: Sequence[Any]) -> list[l
 async def _answers(question: Question, context: Context, pace: _Pace) -> list[bytes]:
     found = []
     for flag in question.flags:
-        found.append(encode(question.answer(flag, context)))
+        answer = encode(question.answer(flag, context))
+        pace.answered(len(answer))
+        found.append(answer)
         if pace.due:
             await pace.rest()
     return found
 
 
 class _Pace:
-    """When the loop is to get its turn."""
+    """When the loop is to get its turn, and when it is enough."""
 
-    __slots__ = ("_began_s",)
+    __slots__ = ("_began_s", "_bytes")
 
     def __init__(self) -> None:
         self._began_s = time.perf_counter()
+        self._bytes = 0
+
+    def answered(self, size: int) -> None:
+        """There is another answer of so many bytes."""
+        self._bytes += size
+        if self._bytes > MAX_ANSWER_BYTES:
+            raise AnswersTooLong
 
     @property
     def due(self) -> bool:

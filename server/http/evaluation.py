@@ -25,7 +25,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from domain.decoding import problem_of
 from domain.state import Environment
-from server.evaluating.questions import Evaluation, Question, answers, answers_in_turn
+from server.evaluating.questions import (
+    AnswersTooLong,
+    Evaluation,
+    Question,
+    answers,
+    answers_in_turn,
+)
 from server.evaluating.state_evaluator import StateEvaluator
 from server.http.bodies import read_object
 from server.http.call import Call
@@ -127,7 +133,11 @@ async def evaluate_flags(call: Call) -> Reply:
     question = _question(call, state, state.environment(call), body, body.flags)
     if body.contexts is not UNSET:
         return await _several(question, body.contexts, state.seq)
-    found = await answers(question, _context(body.context, "/context"))
+    context = _context(body.context, "/context")
+    try:
+        found = await answers(question, context)
+    except AnswersTooLong as error:
+        raise Malformed(Problem("/flags", str(error))) from error
     return _reply(b'{"seq":%d,"evaluations":[%s]}' % (state.seq, b",".join(found)), state.seq)
 
 
@@ -304,11 +314,15 @@ def _one(question: Question, flag: str, context: Context, seq: int) -> Reply:
 
 
 async def _several(question: Question, contexts: Sequence[Any], seq: int) -> Reply:
+    try:
+        of_each = await answers_in_turn(question, contexts)
+    except AnswersTooLong as error:
+        raise Malformed(Problem("/contexts", str(error))) from error
     items = [
         b'{"error":%s}' % found
         if isinstance(found, bytes)
         else b'{"evaluations":[%s]}' % b",".join(found)
-        for found in await answers_in_turn(question, contexts)
+        for found in of_each
     ]
     return _reply(b'{"seq":%d,"items":[%s]}' % (seq, b",".join(items)), seq)
 

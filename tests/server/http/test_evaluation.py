@@ -205,6 +205,18 @@ async def test_the_work_of_one_request_is_bounded(
     assert problem(refused, 422, "malformed")["errors"][0]["path"] == "/flags"
 
 
+async def test_the_length_of_one_answer_is_bounded(
+    shop: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "MAX_ANSWER_BYTES", 10_000)
+    long = {"flags": ["none"] * 10, "default": "x" * 600}
+    await asked(shop, EVALUATE, {**long, "context": "a"})
+    refused = await shop.post(EVALUATE, json={**long, "contexts": ["a", "b"]})
+    assert problem(refused, 422, "malformed")["errors"][0]["path"] == "/contexts"
+    refused = await shop.post(EVALUATE, json={**long, "context": "a", "default": "x" * 1_200})
+    assert problem(refused, 422, "malformed")["errors"][0]["path"] == "/flags"
+
+
 async def test_a_large_preview_lets_the_loop_have_its_turns(
     shop: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
