@@ -21,7 +21,7 @@ from server.http.faults import BodyTooLarge, BodyTooSlow, MethodNotAllowed, NoSu
 from server.http.problems import INTERNAL, kind_of
 from server.http.queries import read_query
 from server.http.replies import Reply, send_reply
-from server.http.routes import Route, as_problem
+from server.http.routes import Refusal, Route, as_problem
 
 _UNROUTED = "(no such path)"
 
@@ -34,6 +34,12 @@ class Border(BaseRoute):
     def __init__(self, dependencies: Dependencies, routes: tuple[Route, ...]) -> None:
         self._dependencies = dependencies
         self._tree = Tree(routes)
+        self._refusals = {
+            _beginning(route.path): route.refused
+            for route in routes
+            if route.refused is not as_problem
+        }
+        """Of protocols that have words of their own, by what all of their paths begin with."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Every path is ours, so that even an unknown one is answered with a problem."""
@@ -65,8 +71,12 @@ class Border(BaseRoute):
         except Exception as error:
             if kind_of(error) is INTERNAL:
                 log.exception("request failed", request_id=call.request_id)
-            refused = found.route.refused if isinstance(found, Found) else as_problem
-            return refused(error, call)
+            return self._refusal(call, found)(error, call)
+
+    def _refusal(self, call: Call, found: Found[Route] | MethodMissing | None) -> Refusal:
+        if isinstance(found, Found):
+            return found.route.refused
+        return self._refusals.get(_beginning(call.path), as_problem)
 
     async def _body(self, call: Call, limit_bytes: int, receive: Receive) -> bytes:
         declared = call.headers.get(b"content-length", b"0")
@@ -81,6 +91,10 @@ class Border(BaseRoute):
                 return await _rest_of_body(message.get("body", b""), limit_bytes, receive)
         except TimeoutError as error:
             raise BodyTooSlow(timeout_s) from error
+
+
+def _beginning(path: str) -> str:
+    return path.split("/", 2)[1] if path.startswith("/") else ""
 
 
 def _routed(call: Call, found: Found[Route] | MethodMissing | None) -> Route:

@@ -296,6 +296,18 @@ async def test_a_page_may_read_every_answer_and_its_tag(site: Site) -> None:
         assert "ETag" in answer.headers["access-control-expose-headers"]
 
 
+async def test_a_page_may_read_that_it_asked_in_the_wrong_place(site: Site) -> None:
+    missing = await site.api.get("/ofrep/v1/configuration")
+    wrong = await site.api.get(FLAGS)
+    assert (missing.status_code, wrong.status_code) == (404, 405)
+    assert wrong.headers["allow"] == "OPTIONS, POST"
+    for answer in (missing, wrong):
+        assert answer.json()["errorCode"] == "GENERAL"
+        assert answer.headers["access-control-allow-origin"] == "*"
+    elsewhere = await site.api.get("/ofrepv1")
+    assert "access-control-allow-origin" not in elsewhere.headers
+
+
 async def test_what_takes_an_account_is_not_for_pages_of_other_origins(site: Site) -> None:
     answer = await site.api.get(PROJECT)
     assert "access-control-allow-origin" not in answer.headers
