@@ -336,7 +336,7 @@ _ONE_OR_SEVERAL = Annotated[
     Any,
     Meta(
         extra_json_schema={
-            "oneOf": [
+            "anyOf": [
                 {"$ref": "#/components/schemas/SeenEvaluation"},
                 {"$ref": "#/components/schemas/SeenEvaluations"},
             ]

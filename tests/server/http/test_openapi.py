@@ -90,6 +90,13 @@ def test_every_schema_is_well_formed_and_every_reference_leads_somewhere() -> No
     assert count > 500
 
 
+def test_one_of_several_is_said_only_where_a_member_tells_which() -> None:
+    condition = DOCUMENT["components"]["schemas"]["Condition"]
+    for schema in all_schemas():
+        if "oneOf" in schema and schema is not condition:
+            assert "discriminator" in schema, schema
+
+
 def test_a_body_that_the_server_completes_may_leave_out_what_it_fills() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["AddRuleBody"]["required"] == ["when", "serve"]
