@@ -74,9 +74,10 @@ class Border(BaseRoute):
             return self._refusal(call, found)(error, call)
 
     def _refusal(self, call: Call, found: Found[Route] | MethodMissing | None) -> Refusal:
+        refused: Refusal = self._refusals.get(_beginning(call.path), as_problem)
         if isinstance(found, Found):
-            return found.route.refused
-        return self._refusals.get(_beginning(call.path), as_problem)
+            refused = found.route.refused
+        return refused
 
     async def _body(self, call: Call, limit_bytes: int, receive: Receive) -> bytes:
         declared = call.headers.get(b"content-length", b"0")
