@@ -16,7 +16,7 @@ def body_type(shape: Shape) -> type[msgspec.Struct]:
     own = _fields_by_shown_name(shape)
     return msgspec.defstruct(
         f"{shape.command.__name__}Body",
-        [(field.name, _type(shape, field), _default(field)) for field in own.values()],
+        [_field(shape, field) for field in own.values()],
         rename={field.name: shown for shown, field in own.items()},
         kw_only=True,
         forbid_unknown_fields=True,
@@ -39,18 +39,24 @@ def _fields_by_shown_name(shape: Shape) -> dict[str, FieldInfo]:
     return {shown.get(name, name): field for name, field in own.items() if name not in hidden}
 
 
-def _type(shape: Shape, field: FieldInfo) -> Any:
-    """The field's own type, or that of a list whose items call themselves by ``key``."""
+def _field(shape: Shape, field: FieldInfo) -> tuple[str, Any, Any]:
+    """Name, type and default; the items of some lists call themselves by ``key``, in both."""
     if field.encode_name not in shape.listed:
-        return field.type
+        return field.name, field.type, _default(field)
     (item, _) = get_args(field.type)
-    renamed = {shape.listed[field.encode_name]: "key"}
-    listed = msgspec.defstruct(
+    listed = _listed(item, {shape.listed[field.encode_name]: "key"})
+    default = _default(field)
+    if isinstance(default, tuple):
+        default = tuple(listed(**msgspec.structs.asdict(each)) for each in default)
+    return field.name, tuple[listed, ...], default  # type: ignore[valid-type]
+
+
+def _listed(item: type[msgspec.Struct], renamed: dict[str, str]) -> type[msgspec.Struct]:
+    return msgspec.defstruct(
         f"{item.__name__}Body",
         [(own.name, own.type, _default(own)) for own in fields(item)],
         rename={own.name: renamed.get(own.encode_name, own.encode_name) for own in fields(item)},
     )
-    return tuple[listed, ...]  # type: ignore[valid-type]
 
 
 def _default(field: FieldInfo) -> Any:

@@ -97,6 +97,18 @@ def test_one_of_several_is_said_only_where_a_member_tells_which() -> None:
             assert "discriminator" in schema, schema
 
 
+def test_what_a_list_holds_by_default_is_as_its_items_are_described() -> None:
+    components = DOCUMENT["components"]["schemas"]
+    seen = 0
+    for schema in all_schemas():
+        item = schema.get("items", {}).get("$ref", "").removeprefix("#/components/schemas/")
+        for default in schema.get("default") or () if item else ():
+            assert set(components[item].get("required", ())) <= default.keys()
+            assert default.keys() <= components[item]["properties"].keys()
+            seen += 1
+    assert seen >= 3
+
+
 def test_a_body_that_the_server_completes_may_leave_out_what_it_fills() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["AddRuleBody"]["required"] == ["when", "serve"]
