@@ -32,6 +32,7 @@ from server.http.app import create_app
 from server.http.auth import Authenticator
 from server.http.dependencies import Dependencies
 from server.http.event_stream import EventStreams
+from server.http.heads import BoundedHeads
 from server.http.routes import Route
 from server.http.table import KEY_ROUTES, ROUTES
 from server.installation import ensure_admin, ensure_token
@@ -158,7 +159,7 @@ async def _serve_http(program: Program, listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(_dependencies(program), routes=_routes(settings)),
         ws=program.gateway.protocol if "gateway" in settings.roles else "none",  # type: ignore[arg-type]
-        http="httptools",
+        http=BoundedHeads,
         lifespan="off",
         log_config=None,
         access_log=False,

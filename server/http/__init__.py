@@ -9,6 +9,7 @@ Rooms:
     app               what it stands on, and the application
     routes, table     what a route is, as data; the table of all of them
     dispatch          from a method and a path to a route
+    heads             a bound on request lines and headers
     border            one request: route, authenticate, authorise, answer, log
     call, replies     what a handler receives and what it gives back
     problems          exceptions as problems, in one table

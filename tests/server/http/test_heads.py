@@ -1,0 +1,91 @@
+"""Heads of requests are bounded; what a body or a well-behaved client sends is not touched."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from server.http.heads import MAX_HEAD_BYTES, BoundedHeads
+from tests.streaming.stage import QuietServer, until
+
+REFUSED = b"HTTP/1.1 431 "
+PIECE = 4_096
+
+
+async def _length(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(f"{len(await request.body())} bytes")
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = Starlette(routes=[Route("/", _length, methods=["GET", "POST"])])
+    config = uvicorn.Config(app, http=BoundedHeads, lifespan="off", log_config=None)
+    server = QuietServer(config)
+    serving = asyncio.create_task(server.serve([listener]))
+    await until(lambda: server.started)
+    yield int(listener.getsockname()[1])
+    server.should_exit = True
+    await serving
+    listener.close()
+
+
+async def sent(port: int, *pieces: bytes) -> bytes:
+    """What is answered to these pieces, until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        async with asyncio.timeout(10):
+            return await reader.read()
+    except ConnectionError:
+        return b"cut"
+    finally:
+        writer.close()
+
+
+def cut(whole: bytes) -> list[bytes]:
+    return [whole[start : start + PIECE] for start in range(0, len(whole), PIECE)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 1_000_000,
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Many: a\r\n" * 100_000,
+        b"GET /" + b"a" * 1_000_000,
+    ],
+    ids=["one header", "many headers", "the address"],
+)
+async def test_a_head_that_does_not_end_is_refused(port: int, head: bytes) -> None:
+    answer = await sent(port, *cut(head))
+    assert answer.startswith(REFUSED) or answer == b"cut"
+
+
+async def test_a_long_head_is_read(port: int) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: "
+    head += b"a" * (MAX_HEAD_BYTES - 1_000) + b"\r\n\r\n"
+    assert (await sent(port, *cut(head))).endswith(b"0 bytes")
+
+
+async def test_bodies_are_not_counted(port: int) -> None:
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b"a" * 1_000_000
+    last = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nb"
+    answer = await sent(port, *cut(request * 3 + last))
+    assert answer.count(b"1000000 bytes") == 3
+    assert answer.endswith(b"1 bytes")
+
+
+async def test_each_request_of_a_connection_is_counted_by_itself(port: int) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 40_000 + b"\r\n\r\n"
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert (await sent(port, *cut(request * 10 + last))).count(b"0 bytes") == 11
