@@ -50,6 +50,7 @@ FLAGS = ("one", "two", "three", "four")
 SEGMENTS = ("staff", "beta", "trial")
 VARIATIONS = ("on", "off", "other")
 KINDS = ("user", "organization", "group", "environment", "device")
+LISTED_KINDS = ("user", "organization", "group", "role", "device")
 ATTRIBUTES = ("key", "country", "version", "joined", "address", "/plan/tier", "groups", "n")
 WORDS = (
     "alice", "DE", "US", "2.1.0", "2.1", "1.0.0-rc.1", "2026-01-01T00:00:00Z", "2026-06-15",
@@ -186,15 +187,25 @@ def _near_attributes(name: str) -> st.SearchStrategy[Any]:
     return single | st.lists(single, max_size=3)
 
 
+listed_keys = st.sampled_from(WORDS[:3])
+_memberships = {
+    "organization": listed_keys,
+    "groups": st.lists(listed_keys, max_size=2),
+    "roles": st.lists(listed_keys, max_size=2),
+}
+
+
 def _contexts(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Context]:
     names = st.sampled_from([*ATTRIBUTES[1:5], "plan", "groups", "roles", "organization", "n"])
     attributes = st.builds(
-        lambda near, rest, key: {**near, **rest, **key},
+        lambda near, listed, rest, key: {**near, **listed, **rest, **key},
         st.fixed_dictionaries({}, optional={name: _near_attributes(name) for name in NEAR}),
+        st.fixed_dictionaries({}, optional=_memberships),
         st.dictionaries(names, values, max_size=5),
-        st.fixed_dictionaries({}, optional={"key": st.sampled_from(WORDS[:3])}),
+        st.fixed_dictionaries({}, optional={"key": listed_keys}),
     )
-    several = st.dictionaries(st.sampled_from(KINDS), attributes, min_size=1, max_size=3)
+    several = st.dictionaries(st.sampled_from((*KINDS, "role")), attributes, min_size=1, max_size=3)
+    several |= st.fixed_dictionaries({"user": attributes})
     return several.map(lambda kinds: Context.of({"kind": "multi", **kinds}))
 
 
@@ -295,8 +306,8 @@ rules = st.builds(Rule, id=st.text("ab", min_size=1), when=conditions, serve=ser
 targets = st.builds(
     Target,
     variation_keys,
-    kind=st.sampled_from(KINDS),
-    keys=tuples_of(st.sampled_from(WORDS), 3),
+    kind=st.sampled_from(LISTED_KINDS),
+    keys=tuples_of(listed_keys | st.sampled_from(WORDS), 3),
     expires_at=st.none() | instants,
 )
 prerequisites = st.builds(
@@ -311,13 +322,13 @@ def flags(key: str) -> st.SearchStrategy[Flag]:
         key=st.just(key),
         version=st.integers(0, 9),
         type=st.just("json"),
-        enabled=st.sampled_from([True, True, True, False]),
+        enabled=st.sampled_from([True] * 9 + [False]),
         variations=st.sampled_from([2, 3]).map(
             lambda count: tuple(Variation(name, name.upper()) for name in VARIATIONS[:count])
         ),
         off_variation=st.none() | variation_keys,
-        prerequisites=tuples_of(prerequisites, 2),
-        targets=tuples_of(targets, 2),
+        prerequisites=st.just(()) | tuples_of(prerequisites, 2),
+        targets=tuples_of(targets, 3),
         rules=tuples_of(rules, 3),
         fallthrough=serves,
         salt=st.sampled_from(["", "a", "b"]),
@@ -330,7 +341,9 @@ def flags(key: str) -> st.SearchStrategy[Flag]:
 def segments(key: str) -> st.SearchStrategy[Segment]:
     """Segments, which may name each other in any way."""
     listed = st.builds(
-        SegmentKeys, kind=st.sampled_from(KINDS), keys=tuples_of(st.sampled_from(WORDS), 2)
+        SegmentKeys,
+        kind=st.sampled_from(LISTED_KINDS),
+        keys=tuples_of(listed_keys | st.sampled_from(WORDS), 2),
     )
     by_rule = st.builds(
         SegmentRule,
