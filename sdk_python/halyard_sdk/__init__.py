@@ -37,6 +37,7 @@ from halyard_protocol.evaluation import Detail, Reason
 
 from halyard_sdk.async_client import AsyncClient
 from halyard_sdk.client import Client
+from halyard_sdk.evaluations import ExplainedDetail
 from halyard_sdk.listeners import Change
 from halyard_sdk.status import State, Status
 
@@ -46,6 +47,7 @@ __all__ = [
     "Client",
     "Context",
     "Detail",
+    "ExplainedDetail",
     "Reason",
     "State",
     "Status",

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from halyard_sdk import Context, testing
+from halyard_sdk import Context, ExplainedDetail, testing
 from halyard_sdk.evaluations import Evaluations
 from halyard_sdk.testing import InMemoryClient
 
@@ -160,6 +160,7 @@ def test_all_flags_leaves_out_those_in_error(flags: InMemoryClient) -> None:
 def test_a_detail_explains_itself_where_it_is_asked_to(flags: InMemoryClient) -> None:
     flags.put(testing.flag("bool").serve(False).rule(True, "country", "in", "DE"))
     detail = flags.detail("bool", {"key": "a", "country": "DE"}, None, explain=True)
+    assert isinstance(detail, ExplainedDetail)
     assert (detail.value, detail.reason.kind) == (True, "RULE_MATCH")
     assert detail.explanation is not None
     assert detail.explanation.trace is not None
