@@ -6,26 +6,36 @@ or a search of the log. It must never touch the database by another way, and nev
 query or a token.
 
 Rooms:
-    app               what it stands on, and the application
+    app, dependencies the application, and what it stands on
     routes, table     what a route is, as data; the table of all of them
     dispatch          from a method and a path to a route
     heads             a bound on request lines and headers
     border            one request: route, authenticate, authorise, answer, log
     call, replies     what a handler receives and what it gives back
-    problems          exceptions as problems, in one table
+    faults, problems  what can be wrong with a request; exceptions as problems, in one table
     auth, permissions who is asking, and what may be asked
     queries, paging   query parameters, cursors
     concurrency       ETag, If-Match, Idempotency-Key, ``minSeq``, ``at``
-    writes            the way of every write
+    bodies, edits     from a body to a command, or for ``PATCH`` to several
+    writes, reads     the way of every write; the state that a read is about
+    views, actors     a folded state's rows as JSON; the names of those who acted
+    project_keys      which log the path speaks of
+    projects, environments, sdk_keys, flags, flag_settings, segments
+                      the routes of each kind of thing
+    posted            commands as such: one, or several together
+    events, histories the log, as people read it
     evaluation        what flags answer, to accounts and to SDK keys
     sdk_ruleset       the whole ruleset, for server keys
     negotiation       what a client has already, and which encoding it reads
     event_stream      streams of server-sent events that tell of changes
     cross_origin      what lets a page of any origin ask
     ofrep             evaluation as OpenFeature's providers ask for it
-    openapi           the table as OpenAPI 3.1
+    operations, projection_status
+                      what operators and load balancers ask
+    openapi           the table as OpenAPI 3.1; body_types and command_schema are the types of
+                      bodies for it
 
 Invariants:
     A permission is checked in one place, from the table, before a handler runs.
-    Every answer has a request id; every failure is a problem.
+    Every answer has a request id; every failure is a problem, or OFREP's own where OFREP asks.
 """
