@@ -21,6 +21,9 @@ from halyard_protocol.ruleset import Ruleset
 Decide: TypeAlias = Callable[[dict[str, Attributes], int, Any], Detail]
 """From the attributes by kind, the instant (epoch milliseconds) and the caller's default."""
 
+SWEPT_AFTER = 64
+"""Rulesets: functions that are right no more hold at most so many versions of a document."""
+
 INTERPRETED_CALLS = 32
 """At most so many calls of one flag are interpreted: compiling costs about as much."""
 
@@ -32,7 +35,6 @@ class Evaluator:
 
     Args:
         ruleset: what to answer from.
-        known: what was compiled for rulesets before this one.
         interpreted_calls: how often a flag may be asked for before it is compiled. Each flag has a
             number of its own, from a quarter of this up to it, so that what asks for all flags
             does not compile all of them in the same call.
@@ -45,15 +47,9 @@ class Evaluator:
 
     __slots__ = ("_interpreted_calls", "_timeless", "decisions", "ruleset")
 
-    def __init__(
-        self,
-        ruleset: Ruleset,
-        known: Known | None = None,
-        *,
-        interpreted_calls: int = INTERPRETED_CALLS,
-    ) -> None:
+    def __init__(self, ruleset: Ruleset, *, interpreted_calls: int = INTERPRETED_CALLS) -> None:
         self.ruleset = ruleset
-        self.decisions = Decisions(ruleset, {} if known is None else known, interpreted_calls)
+        self.decisions = Decisions(ruleset, {}, interpreted_calls)
         self._interpreted_calls = interpreted_calls
         self._timeless: dict[str, bool] = {}
 
@@ -62,9 +58,8 @@ class Evaluator:
 
         What was compiled is kept for each flag whose documents are the same objects in both.
         """
-        known = self.decisions.kept_for(ruleset)
-        after = Evaluator(ruleset, known, interpreted_calls=self._interpreted_calls)
-        after.decisions.count_on(self.decisions)
+        after = Evaluator(ruleset, interpreted_calls=self._interpreted_calls)
+        after.decisions = self.decisions.following(ruleset)
         return after
 
     def detail(self, flag_key: str, context: Context, default: Any, now_ms: int) -> Detail:
@@ -88,7 +83,7 @@ class Evaluator:
 class Decisions(dict[str, Decide]):
     """The functions that are ready to be called; any other is found when it is asked for."""
 
-    __slots__ = ("_calls", "_interpreted_calls", "_known", "_ruleset")
+    __slots__ = ("_calls", "_interpreted_calls", "_known", "_ruleset", "_unswept")
 
     def __init__(self, ruleset: Ruleset, known: Known, interpreted_calls: int) -> None:
         super().__init__()
@@ -97,17 +92,30 @@ class Decisions(dict[str, Decide]):
         self._interpreted_calls = interpreted_calls
         self._calls: dict[str, int] = {}
         """How often each flag was interpreted; threads may miscount."""
+        self._unswept = 0
+        """Rulesets that came since the last sweep."""
 
-    def count_on(self, before: Decisions) -> None:
-        """Go on counting where the decisions of another ruleset are.
+    def following(self, ruleset: Ruleset) -> Decisions:
+        """The decisions of the ruleset that replaces this one.
 
-        Else a flag would be interpreted forever where rulesets are replaced more quickly than it
-        is asked for often enough.
+        Calls are counted on, else a flag would be interpreted forever where rulesets are replaced
+        more quickly than it is asked for often enough.
         """
-        calls, flags = before._calls, self._ruleset.flags
-        if len(calls) > 2 * len(flags):
-            calls = {key: number for key, number in tuple(calls.items()) if key in flags}
-        self._calls = calls
+        after = Decisions(ruleset, self._known, self._interpreted_calls)
+        after._calls, after._unswept = self._calls, self._unswept + 1
+        if after._unswept >= SWEPT_AFTER:
+            after._sweep()
+        return after
+
+    def _sweep(self) -> None:
+        """Let go of functions that are right no more, with the documents that they hold.
+
+        Not with each ruleset: to look at ten thousand functions takes milliseconds.
+        """
+        ruleset, self._unswept = self._ruleset, 0
+        functions, calls = tuple(self._known.items()), tuple(self._calls.items())
+        self._known = {place: made for place, made in functions if made.holds_in(ruleset)}
+        self._calls = {key: number for key, number in calls if key in ruleset.flags}
 
     def __missing__(self, key: str) -> Decide:
         """The function of a flag that is not ready yet."""
@@ -135,17 +143,6 @@ class Decisions(dict[str, Decide]):
         self._calls.pop(key, None)
         self[key] = decide
         return decide
-
-    def kept_for(self, ruleset: Ruleset) -> Known:
-        """What was compiled so far, without what the ruleset has no more."""
-        known = self._known
-        if len(known) > 2 * (len(ruleset.flags) + len(ruleset.segments)):
-            return {
-                (sort, key): compiled
-                for (sort, key), compiled in tuple(known.items())
-                if key in (ruleset.flags if sort == "flag" else ruleset.segments)
-            }
-        return known
 
 
 def _interpret(

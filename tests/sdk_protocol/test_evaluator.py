@@ -13,7 +13,7 @@ from halyard_protocol.codec import convert
 from halyard_protocol.conditions import Leaf
 from halyard_protocol.context import Context
 from halyard_protocol.evaluation import evaluate
-from halyard_protocol.evaluator import INTERPRETED_CALLS, Evaluator
+from halyard_protocol.evaluator import INTERPRETED_CALLS, SWEPT_AFTER, Evaluator
 from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH, MAX_SEGMENT_DEPTH
 from halyard_protocol.ruleset import Environment, Flag, Rule, Ruleset, Segment, Serve
 from hypothesis import HealthCheck, given, settings
@@ -147,15 +147,6 @@ def test_a_flag_is_compiled_however_often_others_change() -> None:
     assert "other" in evaluator.decisions
 
 
-def test_the_calls_of_what_rulesets_have_no_more_are_not_counted_forever() -> None:
-    evaluator = Evaluator(FIRST)
-    for number in range(50):
-        key = f"passing-{number}"
-        evaluator = evaluator.following(ruleset(flags={key: on_off(key)}))
-        evaluator.detail(key, ALICE, DEFAULT, NOW_MS)
-    assert len(evaluator.decisions._calls) < 20
-
-
 def test_a_change_is_seen_at_once_whatever_it_is_a_change_of() -> None:
     before = used(Evaluator(FIRST))
     assert value(before) is False
@@ -191,10 +182,29 @@ def test_an_answer_tells_until_when_it_holds() -> None:
 
 def test_what_rulesets_have_no_more_is_let_go() -> None:
     evaluator = Evaluator(FIRST)
-    for number in range(50):
-        key = f"passing-{number}"
-        evaluator = used(evaluator.following(ruleset(flags={key: on_off(key)})), key)
-    assert len(evaluator.decisions._known) < 20
+    for number in range(3 * SWEPT_AFTER):
+        gone, asked = f"gone-{number}", f"asked-{number}"
+        parts = {gone: on_off(gone), asked: on_off(asked)}
+        evaluator = used(evaluator.following(ruleset(flags=parts)), gone)
+        evaluator.detail(asked, ALICE, DEFAULT, NOW_MS)
+    assert len(evaluator.decisions._known) <= SWEPT_AFTER
+    assert len(evaluator.decisions._calls) <= SWEPT_AFTER
+
+
+def test_functions_hold_few_versions_of_what_changed() -> None:
+    """Though each of the flags was compiled with another version, and not asked for since."""
+    keys = [f"in-{number}" for number in range(3 * SWEPT_AFTER)]
+    flags = {key: msgspec.structs.replace(FLAG, key=key) for key in keys}
+    evaluator = Evaluator(FIRST)
+    for version, key in enumerate(keys):
+        changed = ruleset(flags=flags, segments={"s": Segment(key="s", version=version)})
+        evaluator = used(evaluator.following(changed), key)
+    held = {
+        id(made.dependencies["segment", "s"])
+        for (_, key), made in evaluator.decisions._known.items()
+        if key in flags
+    }
+    assert 1 <= len(held) <= SWEPT_AFTER
 
 
 @given(
