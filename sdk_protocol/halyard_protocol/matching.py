@@ -73,7 +73,10 @@ _MEMBERSHIPS: dict[str, Through] = {
 class Inquiry:
     """One evaluation's surroundings: the ruleset, who is asking, and when."""
 
-    __slots__ = ("context", "cut", "now_ms", "recorder", "ruleset", "segments", "segments_underway")
+    __slots__ = (
+        "context", "now_ms", "reached", "recorder", "ruleset", "segments",
+        "segments_at", "segments_underway",
+    )  # fmt: skip
 
     def __init__(
         self, ruleset: Ruleset, context: Context, now_ms: int, recorder: Recorder | None = None
@@ -83,10 +86,12 @@ class Inquiry:
         self.now_ms = now_ms
         self.recorder = recorder
         """What is told of each step; None where nobody asks why."""
-        self.segments: dict[str | tuple[str, int], bool] = {}
-        """Answers so far, by segment key; with the depth, where they are true there only."""
-        self.cut = False
-        """Whether the answer that is underway leans on a segment that nests too deep."""
+        self.segments: dict[str, tuple[bool, int]] = {}
+        """Answers so far, by segment key, with the number of levels that each looked below."""
+        self.segments_at: dict[tuple[str, int], bool] = {}
+        """Those that lean on a segment that nests too deep: by key, and the depth of its own."""
+        self.reached = 0
+        """The deepest level that the answer underway looked at; too deep a one included."""
         self.segments_underway: list[str] = []
         """The segments being decided, outermost first."""
 
@@ -240,17 +245,15 @@ def is_in_segment(key: str, inquiry: Inquiry) -> bool:
     """Tell whether the context is in a segment; nobody is in one that the ruleset lacks."""
     recorder = inquiry.recorder
     depth = len(inquiry.segments_underway)
-    known = inquiry.segments.get(key)
-    if known is None:
-        known = inquiry.segments.get((key, depth))
-        inquiry.cut |= known is not None
+    known = _known_answer(key, depth, inquiry)
     if known is not None:
         if recorder is not None:
             recorder.segment(key, known)
         return known
     segment = inquiry.ruleset.segments.get(key)
     if segment is None or depth > MAX_SEGMENT_DEPTH:
-        inquiry.cut |= segment is not None
+        if segment is not None:
+            inquiry.reached = depth
         if recorder is not None:
             recorder.segment(key, False, "unknown" if segment is None else "tooDeep")
         return False
@@ -258,10 +261,32 @@ def is_in_segment(key: str, inquiry: Inquiry) -> bool:
         if recorder is not None:
             recorder.segment(key, False, "cycle")
         raise _Cycle(key)
-    was_cut, inquiry.cut = inquiry.cut, False
-    inside = _decide_segment(segment, inquiry)
-    inquiry.segments[(key, depth) if inquiry.cut else key] = inside
-    inquiry.cut |= was_cut
+    return _new_answer(segment, depth, inquiry)
+
+
+def _known_answer(key: str, depth: int, inquiry: Inquiry) -> bool | None:
+    """What was found out before, where it would be found out here too."""
+    if key in inquiry.segments:
+        inside, levels = inquiry.segments[key]
+        if depth + levels <= MAX_SEGMENT_DEPTH:
+            inquiry.reached = max(inquiry.reached, depth + levels)
+            return inside
+    cut = inquiry.segments_at.get((key, depth))
+    if cut is not None:
+        inquiry.reached = MAX_SEGMENT_DEPTH + 1
+    return cut
+
+
+def _new_answer(segment: Segment, depth: int, inquiry: Inquiry) -> bool:
+    reached, inquiry.reached = inquiry.reached, depth
+    try:
+        inside = _decide_segment(segment, inquiry)
+        if inquiry.reached > MAX_SEGMENT_DEPTH:
+            inquiry.segments_at[segment.key, depth] = inside
+        else:
+            inquiry.segments[segment.key] = inside, inquiry.reached - depth
+    finally:
+        inquiry.reached = max(inquiry.reached, reached)
     return inside
 
 
@@ -276,7 +301,7 @@ def _decide_segment(segment: Segment, inquiry: Inquiry) -> bool:
         if recorder is not None:
             recorder.leave(segment)
         if cycle.segment != segment.key:
-            inquiry.segments[segment.key] = False
+            inquiry.segments[segment.key] = False, 0
             raise
         return False
     finally:
