@@ -1,15 +1,20 @@
-"""HTTP/1.1 as uvicorn speaks it, with a bound on what comes before a body.
+"""HTTP/1.1 as uvicorn speaks it, with bounds on what comes before a body.
 
 Its parser takes a request line and headers of any length and number, and keeps them, before anybody
-is asked for a key.
+is asked for a key; and it waits for them for ever.
 """
 
 from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a request's line and headers, beside what the network brings in one piece (256 KiB)."""
+HEAD_TIMEOUT_S = 30.0
+"""For the line and headers of a request to come; of a connection's first, since it was opened."""
 
 _REFUSED = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -20,11 +25,24 @@ _REFUSED = (
 class BoundedHeads(HttpToolsProtocol):
     """The protocol of one connection; what uvicorn's ``http`` setting is given."""
 
+    head_timeout_s: ClassVar[float] = HEAD_TIMEOUT_S
     _heads = 0
     """How many requests have begun."""
     _in_head = False
     _head_bytes = 0
     """Of the present head, without the piece that it began in."""
+    _patience: asyncio.TimerHandle | None = None
+    """While a head is waited for, but for one that came in one piece."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A request is to come."""
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(self.head_timeout_s, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is to come any more."""
+        self._head_came()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come; refuse a head that does not end."""
@@ -32,6 +50,8 @@ class BoundedHeads(HttpToolsProtocol):
         super().data_received(data)
         if not self._in_head:
             return
+        if self._patience is None:
+            self._patience = self.loop.call_later(self.head_timeout_s, self.transport.close)
         self._head_bytes = self._head_bytes + len(data) if heads == self._heads else 0
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse()
@@ -45,7 +65,13 @@ class BoundedHeads(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A body begins, or there is none."""
         self._in_head = False
+        self._head_came()
         super().on_headers_complete()
+
+    def _head_came(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _refuse(self) -> None:
         # Behind a request that is still being answered, a word of ours would be a part of that.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
@@ -24,11 +25,23 @@ async def _length(request: Request) -> PlainTextResponse:
     return PlainTextResponse(f"{len(await request.body())} bytes")
 
 
+class Impatient(BoundedHeads):
+    """Waits for no head longer than a moment."""
+
+    head_timeout_s = 0.2
+
+
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
+    async with listening(BoundedHeads) as port:
+        yield port
+
+
+@asynccontextmanager
+async def listening(protocol: type[BoundedHeads]) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     app = Starlette(routes=[Route("/", _length, methods=["GET", "POST"])])
-    config = uvicorn.Config(app, http=BoundedHeads, lifespan="off", log_config=None)
+    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None)
     server = QuietServer(config)
     serving = asyncio.create_task(server.serve([listener]))
     await until(lambda: server.started)
@@ -69,6 +82,27 @@ def cut(whole: bytes) -> list[bytes]:
 async def test_a_head_that_does_not_end_is_refused(port: int, head: bytes) -> None:
     answer = await sent(port, *cut(head))
     assert answer.startswith(REFUSED) or answer == b"cut"
+
+
+@pytest.mark.parametrize(
+    ("begun", "answered"),
+    [(b"", 0), (b"GET / HT", 0), (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n", 1)],
+    ids=["nothing", "a first head", "a further head"],
+)
+async def test_a_head_is_not_waited_for_for_ever(begun: bytes, answered: int) -> None:
+    async with listening(Impatient) as port:
+        assert (await sent(port, begun)).count(b"0 bytes") == answered
+
+
+async def test_a_body_may_take_longer_than_a_head() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\n"
+    async with listening(Impatient) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"ab")
+        assert await sent(port, b"") == b""  # its time is up
+        writer.write(b"c")
+        assert (await reader.read()).endswith(b"3 bytes")
+        writer.close()
 
 
 async def test_a_long_head_is_read(port: int) -> None:
