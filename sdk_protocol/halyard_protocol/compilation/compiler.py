@@ -25,7 +25,7 @@ from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH, MAX_SEGMENT_DEPTH
 from halyard_protocol.matching import is_understood
 from halyard_protocol.ruleset import Environment, Flag, MalformedFlag, Ruleset, Segment
 
-MAX_STEPS = 2_000
+MAX_STEPS = 1_000
 """Conditions, groups, lists of keys and shares of rollouts, through all that a function calls: what
 a call may look at, and how much is parsed."""
 
