@@ -24,7 +24,7 @@ USER = "user"
 
 
 class InvalidContext(ValueError):
-    """What was given is no context. ``field`` is the path of the member at fault."""
+    """What was given is no context. ``field`` is the JSON Pointer of the member at fault."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field or 'context'}: {reason}")
@@ -67,13 +67,19 @@ def _several(source: Attributes) -> dict[str, Attributes]:
     for kind, attributes in source.items():
         if kind == "kind":
             continue
-        _check_kind(kind, f"/{kind}")
+        path = pointer_to(kind)
+        _check_kind(kind, path)
         if not isinstance(attributes, Mapping):
-            raise InvalidContext(f"/{kind}", "is an object with the attributes of this kind")
-        kinds[kind] = _attributes(attributes, f"/{kind}")
+            raise InvalidContext(path, "is an object with the attributes of this kind")
+        kinds[kind] = _attributes(attributes, path)
     if not kinds:
         raise InvalidContext("", "of several kinds holds at least one")
     return kinds
+
+
+def pointer_to(member: object) -> str:
+    """The JSON Pointer of a member of the outer level."""
+    return "/" + str(member).replace("~", "~0").replace("/", "~1")
 
 
 def _check_kind(kind: object, path: str) -> None:

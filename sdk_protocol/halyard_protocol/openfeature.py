@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from halyard_protocol.context import MULTI, USER, Context, InvalidContext
+from halyard_protocol.context import MULTI, USER, Context, InvalidContext, pointer_to
 from halyard_protocol.evaluation import Reason, ReasonKind
 
 ResolutionReason: TypeAlias = Literal[
@@ -103,7 +103,7 @@ def context_of(attributes: Mapping[str, Any]) -> Context:
     if attributes.get("kind") != MULTI:
         return Context.of(_keyed(attributes, ""))
     kinds: dict[str, Any] = {
-        kind: _keyed(member, f"/{kind}") if isinstance(member, Mapping) else member
+        kind: _keyed(member, pointer_to(kind)) if isinstance(member, Mapping) else member
         for kind, member in attributes.items()
         if kind != TARGETING_KEY
     }
