@@ -238,7 +238,7 @@ def _own(value: Any) -> Any:
 
 def _is_of(expected: FlagType, value: Any, ruleset: Ruleset, key: str) -> bool:
     flag = ruleset.flags[key]
-    if not isinstance(flag, Flag) or flag.type not in _ACCEPTED[expected]:
+    if not isinstance(flag, Flag) or flag.type not in _ACCEPTED.get(expected, ()):
         return False
     return expected == "json" or value.__class__ in _CLASSES[expected]
 

@@ -75,6 +75,11 @@ def test_another_type_is_said_in_the_detail(flags: InMemoryClient) -> None:
     assert "'text'" in detail.reason.message
 
 
+def test_a_type_that_there_is_not_is_that_of_no_flag(flags: InMemoryClient) -> None:
+    wrong: Any = "str"
+    assert flags.detail("text", "alice", 5, expect=wrong).reason.error_code == "TYPE_MISMATCH"
+
+
 def test_an_unknown_flag_is_the_default_with_the_reason(flags: InMemoryClient) -> None:
     detail = flags.detail("nope", "alice", 5, expect="integer")
     assert detail.value == 5
