@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from halyard_protocol.compilation.compiler import Known, NotCompiled, compile_flag
+from halyard_protocol.compilation.compiler import Compiled, Known, NotCompiled, compile_flag
 from halyard_protocol.context import Attributes, Context
 from halyard_protocol.evaluation import Detail, evaluate
 from halyard_protocol.next_instant import is_timeless, next_instant
@@ -43,13 +43,17 @@ class Evaluator:
         ruleset: what it answers from; never changed.
         decisions: for each flag key, existing or not, the function that decides it. What
             :meth:`detail` does, without a call more.
+        simple: of these, those that are compiled, may be passed any instant, since none makes a
+            difference, and answer no lists and objects, which would have to be copied before they
+            are handed out. What an SDK is asked for most, and may answer soonest.
     """
 
-    __slots__ = ("_interpreted_calls", "_timeless", "decisions", "ruleset")
+    __slots__ = ("_interpreted_calls", "_timeless", "decisions", "ruleset", "simple")
 
     def __init__(self, ruleset: Ruleset, *, interpreted_calls: int = INTERPRETED_CALLS) -> None:
         self.ruleset = ruleset
         self.decisions = Decisions(ruleset, {}, interpreted_calls)
+        self.simple = self.decisions.simple
         self._interpreted_calls = interpreted_calls
         self._timeless: dict[str, bool] = {}
 
@@ -60,6 +64,7 @@ class Evaluator:
         """
         after = Evaluator(ruleset, interpreted_calls=self._interpreted_calls)
         after.decisions = self.decisions.following(ruleset)
+        after.simple = after.decisions.simple
         return after
 
     def detail(self, flag_key: str, context: Context, default: Any, now_ms: int) -> Detail:
@@ -83,10 +88,11 @@ class Evaluator:
 class Decisions(dict[str, Decide]):
     """The functions that are ready to be called; any other is found when it is asked for."""
 
-    __slots__ = ("_calls", "_interpreted_calls", "_known", "_ruleset", "_unswept")
+    __slots__ = ("_calls", "_interpreted_calls", "_known", "_ruleset", "_unswept", "simple")
 
     def __init__(self, ruleset: Ruleset, known: Known, interpreted_calls: int) -> None:
         super().__init__()
+        self.simple: dict[str, Decide] = {}
         self._ruleset = ruleset
         self._known = known
         self._interpreted_calls = interpreted_calls
@@ -121,8 +127,7 @@ class Decisions(dict[str, Decide]):
         """The function of a flag that is not ready yet."""
         known = self._known.get(("flag", key))
         if known is not None and known.holds_in(self._ruleset):
-            self[key] = known.call
-            return known.call
+            return self._ready(key, known)
         if key not in self._ruleset.flags:  # strangers' keys must not pile up
             return self._interpreted(key)
         calls = self._calls[key] = self._calls.get(key, 0) + 1
@@ -136,12 +141,19 @@ class Decisions(dict[str, Decide]):
         return partial(_interpret, self._ruleset, key)
 
     def _compiled(self, key: str) -> Decide:
-        try:
-            decide: Decide = compile_flag(self._ruleset, key, self._known).call
-        except (NotCompiled, RecursionError):  # compiling takes more of the stack than interpreting
-            decide = self._interpreted(key)
         self._calls.pop(key, None)
+        try:
+            made = compile_flag(self._ruleset, key, self._known)
+        except (NotCompiled, RecursionError):  # compiling takes more of the stack than interpreting
+            decide = self[key] = self._interpreted(key)
+            return decide
+        return self._ready(key, made)
+
+    def _ready(self, key: str, made: Compiled) -> Decide:
+        decide: Decide = made.call
         self[key] = decide
+        if made.simple:
+            self.simple[key] = decide
         return decide
 
 

@@ -20,17 +20,19 @@ _VERSION = re.compile(
     rf"(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?"
     r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
 )
-_MAX_LENGTH = 256
+MAX_LENGTH = 256
+"""Of a text that can be a version."""
 
 
 def precedence(version: str) -> Precedence | None:
     """The place of a version in the order of versions; None where the text is not one."""
     # Asked before the cache, which would otherwise keep whatever strangers send, however long.
-    return _precedence(version) if len(version) <= _MAX_LENGTH else None
+    return precedence_of_short(version) if len(version) <= MAX_LENGTH else None
 
 
 @lru_cache(maxsize=4096)
-def _precedence(version: str) -> Precedence | None:
+def precedence_of_short(version: str) -> Precedence | None:
+    """The same for a text of at most :data:`MAX_LENGTH`; it remembers the last few thousand."""
     match = _VERSION.fullmatch(version)
     if match is None:
         return None

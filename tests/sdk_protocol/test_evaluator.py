@@ -15,7 +15,7 @@ from halyard_protocol.context import Context
 from halyard_protocol.evaluation import evaluate
 from halyard_protocol.evaluator import INTERPRETED_CALLS, SWEPT_AFTER, Evaluator
 from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH, MAX_SEGMENT_DEPTH
-from halyard_protocol.ruleset import Environment, Flag, Rule, Ruleset, Segment, Serve
+from halyard_protocol.ruleset import Environment, Flag, Rule, Ruleset, Segment, Serve, Variation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -169,6 +169,18 @@ def test_a_segment_that_appears_is_seen_at_once() -> None:
     before = used(Evaluator(ruleset(segments={})))
     assert value(before) is False
     assert value(before.following(ruleset(segments={"s": EVERYBODY}))) is True
+
+
+def test_simple_are_flags_without_time_and_without_lists_and_objects() -> None:
+    timed = on_off("timed", expires_at=datetime(2026, 6, 16, tzinfo=UTC))
+    tree = on_off("tree", variations=(Variation("on", {"a": 1}), Variation("off", False)))
+    flags = {"timed": timed, "tree": tree}
+    evaluator = used(Evaluator(ruleset(flags=flags)), "other", "timed", "tree")
+    assert set(evaluator.decisions) == {"other", "timed", "tree"}
+    assert set(evaluator.simple) == {"other"}
+    assert evaluator.simple["other"] is evaluator.decisions["other"]
+    after = evaluator.following(ruleset(flags={"other": timed}))
+    assert after.simple.get("other") is None
 
 
 def test_an_answer_tells_until_when_it_holds() -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from halyard_protocol.evaluator import INTERPRETED_CALLS
 from halyard_sdk import Context, ExplainedDetail, testing
 from halyard_sdk.evaluations import Evaluations
 from halyard_sdk.testing import InMemoryClient
@@ -193,9 +195,20 @@ def test_what_is_handed_out_is_the_callers_own(flags: InMemoryClient, form: str)
             case _:
                 return flags.all_flags("alice")["tree"]
 
-    for _ in range(12):  # interpreted, then compiled
+    for _ in range(INTERPRETED_CALLS + 1):  # interpreted, then compiled
         tree()["a"].append(2)
         assert tree() == {"a": [1]}
+
+
+def test_the_same_is_answered_however_often_one_asks(flags: InMemoryClient) -> None:
+    expires = datetime.now(UTC) + timedelta(hours=1)
+    flags.put(msgspec.structs.replace(testing.flag("timed").build(), expires_at=expires))
+    for _ in range(INTERPRETED_CALLS + 2):
+        for key, value in {**VALUES, "timed": True}.items():
+            assert flags.variation(key, "alice", None) == value
+    flags.put(msgspec.structs.replace(testing.flag("timed").build(), expires_at=datetime.now(UTC)))
+    for _ in range(INTERPRETED_CALLS + 2):
+        assert flags.detail("timed", "alice", None).reason.kind == "EXPIRED"
 
 
 def test_a_callers_own_context_is_not_changed(flags: InMemoryClient) -> None:

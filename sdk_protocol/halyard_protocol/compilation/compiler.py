@@ -11,18 +11,27 @@ function: the interpreter, which remembers answers and counts depth, decides tho
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from halyard_protocol.compilation.attributes import Attributes
-from halyard_protocol.compilation.conditions import Conditions
+from halyard_protocol.compilation.conditions import NEVER, Conditions
 from halyard_protocol.compilation.flags import Parent, write_flag
-from halyard_protocol.compilation.segments import write_segment
+from halyard_protocol.compilation.segments import membership, write_segment
 from halyard_protocol.compilation.source import Source
-from halyard_protocol.conditions import All, AnyOf, Condition, Not
+from halyard_protocol.conditions import (
+    SEGMENT_OPERATORS,
+    All,
+    AnyOf,
+    Condition,
+    Leaf,
+    Not,
+)
 from halyard_protocol.evaluation import MALFORMED_FLAG, Detail, Reason
 from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH, MAX_SEGMENT_DEPTH
 from halyard_protocol.matching import is_understood
+from halyard_protocol.next_instant import is_timeless
 from halyard_protocol.ruleset import Environment, Flag, MalformedFlag, Ruleset, Segment
 
 MAX_STEPS = 1_000
@@ -51,6 +60,8 @@ class Compiled(NamedTuple):
     """As :data:`MAX_STEPS` counts them."""
     height: int
     """1, or more than the highest of its own sort that it calls."""
+    simple: bool = False
+    """Of a flag: no instant, whichever is passed, makes a difference, and no value can change."""
 
     def holds_in(self, ruleset: Ruleset) -> bool:
         """Whether the function is right for this ruleset too: it has the very same documents."""
@@ -95,7 +106,7 @@ class _Compiler:
     def flag(self, key: str) -> Compiled:
         flag = self.ruleset.flags[key]
         if isinstance(flag, MalformedFlag):
-            return Compiled(_unreadable(flag), {("flag", key): flag}, 1, 1)
+            return Compiled(_unreadable(flag), {("flag", key): flag}, 1, 1, simple=True)
         return self._found("flag", key) or self._made(
             "flag", key, lambda: _Function(self, "flag", "kinds, now, default").of_flag(flag)
         )
@@ -129,7 +140,8 @@ class _Function:
         self.environment = compiler.ruleset.environment
         self.source = Source(parameters)
         self.attributes = Attributes(self.source, self.environment)
-        self.conditions = Conditions(self.source, self.attributes, self.membership)
+        self.uses: Counter[str] = Counter()
+        self.conditions = Conditions(self.source, self.attributes, self.membership, self.uses)
         self.dependencies: dict[Place, Document] = {}
         self.steps = 1
         self.height = 1
@@ -143,7 +155,9 @@ class _Function:
             if rule.enabled and is_understood(rule.when):
                 self.weigh(rule.when)
         write_flag(flag, self.source, self.attributes, self.conditions, self.parent)
-        return self.made()
+        frozen = all(each.value.__class__ not in (list, dict) for each in flag.variations)
+        simple = frozen and is_timeless(self.compiler.ruleset, flag.key)
+        return self.made()._replace(simple=simple)
 
     def of_segment(self, segment: Segment) -> Compiled:
         self.dependencies["segment", segment.key] = segment
@@ -162,13 +176,20 @@ class _Function:
 
     # --- what it leans on
 
-    def membership(self, key: str) -> Callable[..., Any] | None:
-        """The function of a segment; None where there is no such segment."""
-        if key not in self.compiler.ruleset.segments:
+    def membership(self, key: str) -> str:
+        """The expression of being in a segment."""
+        segment = self.compiler.ruleset.segments.get(key)
+        if segment is None:
             self.spend(1)
             self.dependencies["segment", key] = None
-            return None
-        return self.lean_on(self.compiler.segment(key), "segment", MAX_SEGMENT_DEPTH)
+            return NEVER
+        small = membership(segment, self.attributes, self.conditions)
+        if small is not None:
+            self.spend(1 + len(segment.included) + len(segment.excluded) + len(segment.rules))
+            self.dependencies["segment", key] = segment
+            return small
+        member = self.lean_on(self.compiler.segment(key), "segment", MAX_SEGMENT_DEPTH)
+        return f"{self.source.bind(member)}(kinds, now)"
 
     def parent(self, key: str) -> Parent | None:
         """A flag that is required; None where it can never yield what is wanted."""
@@ -198,6 +219,8 @@ class _Function:
                     self.weigh(child)
             case Not(child):
                 self.weigh(child)
+            case Leaf() if condition.op in SEGMENT_OPERATORS:
+                self.uses.update(map(str, condition.values))
 
     def spend(self, steps: int) -> None:
         self.steps += steps

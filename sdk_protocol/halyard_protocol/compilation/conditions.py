@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from halyard_protocol.compilation.attributes import Attributes
 from halyard_protocol.compilation.leaves import comparison
@@ -28,18 +27,22 @@ class Conditions:
     Args:
         source: of the function.
         attributes: of the same.
-        membership: the function of a segment, given its key; None where there is no such segment.
+        membership: the expression of being in a segment, given its key.
+        uses: how often the function names each segment. Of one that it names more than once it
+            finds out only once in each call.
     """
 
     def __init__(
         self,
         source: Source,
         attributes: Attributes,
-        membership: Callable[[str], Callable[..., Any] | None],
+        membership: Callable[[str], str],
+        uses: Mapping[str, int],
     ) -> None:
         self._source = source
         self._attributes = attributes
         self._membership = membership
+        self._uses = uses
         self._segments: dict[str, str] = {}
 
     def expression(self, condition: Condition) -> str:
@@ -71,26 +74,30 @@ class Conditions:
 
     def _leaf(self, leaf: Leaf) -> str:
         if leaf.op in SEGMENT_OPERATORS:
-            inside = [part for key in leaf.values if (part := self._in_segment(str(key)))]
-            anywhere = f"({' or '.join(inside)})" if inside else NEVER
+            anywhere = self._in_any([self._in_segment(str(key)) for key in leaf.values])
             return anywhere if leaf.op == "segment" else _negated(anywhere)
         value = self._attributes.value(leaf.kind, leaf.attribute, leaf.zone)
         if leaf.op in VALUELESS_OPERATORS:
             return f"({value} {'is not' if leaf.op == 'exists' else 'is'} None)"
         return comparison(self._source, leaf, value)
 
-    def _in_segment(self, key: str) -> str | None:
-        """Whether the context is in a segment; found out once in each call of the function."""
+    def _in_any(self, memberships: list[str]) -> str:
+        if ALWAYS in memberships:
+            return ALWAYS
+        possible = [each for each in memberships if each != NEVER]
+        return f"({' or '.join(possible)})" if possible else NEVER
+
+    def _in_segment(self, key: str) -> str:
+        """The expression of being in a segment."""
         known = self._segments.get(key)
         if known is not None:
             return known
         member = self._membership(key)
-        if member is None:
-            return None
+        if member in (ALWAYS, NEVER) or self._uses[key] == 1:
+            return member
         variable = f"s{len(self._segments)}"
         self._source.head.append(f"{variable} = None")
-        call = f"{self._source.bind(member)}(kinds, now)"
-        remembered = f"({variable} if {variable} is not None else ({variable} := {call}))"
+        remembered = f"({variable} if {variable} is not None else ({variable} := {member}))"
         self._segments[key] = remembered
         return remembered
 

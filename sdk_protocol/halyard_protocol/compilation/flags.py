@@ -116,16 +116,19 @@ class _FlagLines:
     def serve_variation(self, key: str | None, reason: Reason, depth: int = 0) -> None:
         """Answer with a variation, the same object each time."""
         if key is None:
-            self.source.line(f"return Detail(default, None, {self.source.bind(reason)})", depth)
+            self.default(reason, depth)
         elif key not in self.values:
             self.malformed(f"flag '{self.flag.key}' has no variation '{key}'", depth)
         else:
             answer = Detail(self.values[key], key, reason)
-            self.source.line(f"return {self.source.bind(answer)}", depth)
+            self.source.line(f"return {self.source.bind_aside(answer)}", depth)
 
     def malformed(self, message: str, depth: int) -> None:
-        reason = Reason("ERROR", error_code=MALFORMED_FLAG, message=message)
-        self.source.line(f"return Detail(default, None, {self.source.bind(reason)})", depth)
+        self.default(Reason("ERROR", error_code=MALFORMED_FLAG, message=message), depth)
+
+    def default(self, reason: Reason, depth: int) -> None:
+        """Answer with the caller's default."""
+        self.source.line(f"return Detail(default, None, {self.source.bind_aside(reason)})", depth)
 
     def serve(self, serve: Serve, reason: Reason, depth: int = 0) -> None:
         match serve:
@@ -158,7 +161,7 @@ class _FlagLines:
         experiment = rollout.experiment is not None
         for share in rollout.buckets[:-1]:
             cumulative += share.weight
-            self.source.line(f"if n < {self.source.bind(limit(cumulative))}:", depth)
+            self.source.line(f"if n < {self.source.bind_aside(limit(cumulative))}:", depth)
             tracked = experiment and not share.untracked
             self.bucketed(share.variation, reason, depth + 1, tracked=tracked)
         last = rollout.buckets[-1]
@@ -166,7 +169,7 @@ class _FlagLines:
 
     def ramp(self, rollout: Rollout, ramp: Ramp, reason: Reason, depth: int) -> None:
         tracked = rollout.experiment is not None
-        self.source.line(f"if is_within(n, share_at({self.source.bind(ramp)}, now)):", depth)
+        self.source.line(f"if is_within(n, share_at({self.source.bind_aside(ramp)}, now)):", depth)
         self.bucketed(ramp.variation, reason, depth + 1, tracked=tracked)
         self.bucketed(ramp.otherwise, reason, depth, tracked=tracked)
 
@@ -175,7 +178,7 @@ class _FlagLines:
         if key not in self.values:
             self.malformed(f"flag '{self.flag.key}' has no variation '{key}'", depth)
             return
-        bind = self.source.bind
+        bind = self.source.bind_aside
         rule = "None, None"
         if reason.rule_id is not None:
             rule = f"{bind(reason.rule_id)}, {bind(reason.rule_index)}"

@@ -36,7 +36,7 @@ class Inline(NamedTuple):
 def comparison(source: Source, leaf: Leaf, value: str) -> str:
     """The expression of a leaf that compares ``value``, the expression of its attribute."""
     operation = OPERATIONS[leaf.op]
-    bound = source.bind(leaf)
+    bound = source.bind_aside(leaf)
     unusual = f"other({bound}, "
     if equals in (operation.test, operation.test_element):
         unusual = f"any_equal({_words(source, leaf)}, {bound}, "
@@ -53,7 +53,7 @@ def comparison(source: Source, leaf: Leaf, value: str) -> str:
 def _words(source: Source, leaf: Leaf) -> str:
     """The values, to look for an array's strings in: those that are no strings equal none."""
     if len(leaf.values) <= _FEW:
-        return source.bind(leaf.values)
+        return source.bind_aside(leaf.values)
     return source.bind(frozenset(value for value in leaf.values if isinstance(value, str)))
 
 
@@ -89,11 +89,16 @@ def _containing(source: Source, values: tuple[Json, ...]) -> Inline | None:
 
 
 def _starting(source: Source, values: tuple[Json, ...]) -> Inline:
-    return Inline((str,), f"x.startswith({source.bind(values)})")
+    return Inline((str,), f"x.startswith({source.bind(_alone(values))})")
 
 
 def _ending(source: Source, values: tuple[Json, ...]) -> Inline:
-    return Inline((str,), f"x.endswith({source.bind(values)})")
+    return Inline((str,), f"x.endswith({source.bind(_alone(values))})")
+
+
+def _alone(values: tuple[Json, ...]) -> Any:
+    """One value by itself, which is quicker than in a tuple."""
+    return values[0] if len(values) == 1 else values
 
 
 def _matching(source: Source, values: tuple[Json, ...]) -> Inline | None:
@@ -142,18 +147,22 @@ def _ago(sign: str) -> Callable[[Source, tuple[Json, ...]], Inline | None]:
     return write
 
 
+_IS_VERSION = "len(x) <= LONGEST_VERSION and (y := precedence(x)) is not None"
+
+
 def _version_equal(source: Source, values: tuple[Json, ...]) -> Inline:
-    return Inline((str,), f"precedence(x) in {source.bind(frozenset(_precedences(values)))}")
+    versions = source.bind(frozenset(_precedences(values)))
+    return Inline((str,), f"len(x) <= LONGEST_VERSION and precedence(x) in {versions}")
 
 
 def _version_above(source: Source, values: tuple[Json, ...]) -> Inline:
     limit = source.bind(_least(_precedences(values)))
-    return Inline((str,), f"(y := precedence(x)) is not None and y > {limit}")
+    return Inline((str,), f"{_IS_VERSION} and y > {limit}")
 
 
 def _version_below(source: Source, values: tuple[Json, ...]) -> Inline:
     limit = source.bind(_greatest(_precedences(values)))
-    return Inline((str,), f"(y := precedence(x)) is not None and y < {limit}")
+    return Inline((str,), f"{_IS_VERSION} and y < {limit}")
 
 
 def _precedences(values: tuple[Json, ...]) -> list[Any]:

@@ -29,7 +29,16 @@ def limit(cumulative: int) -> float:
 
 
 def write_number(source: Source, attributes: Attributes, hashing: Hashing, depth: int) -> None:
-    """Set ``t`` to the text that is hashed, or None, and ``n`` to the bucketing number."""
+    """Set ``t`` to the text that is hashed, or None, and ``n`` to the bucketing number.
+
+    For a string what ``number`` does is written out: a call would take a tenth longer.
+    """
+    prefix = source.bind_aside(hashing.prefix)
+    digest = f"sha1({prefix} + t.encode()).digest()"
     source.line(f"t = {attributes.value(hashing.kind, hashing.by)}", depth)
-    source.line("if t.__class__ is not str: t = text_of(t)", depth)
-    source.line(f"n = 0.0 if t is None else number({source.bind(hashing.prefix)}, t)", depth)
+    source.line("if t.__class__ is str:", depth)
+    source.line(f"try: n = (first_64_bits({digest})[0] >> 4) / SCALE", depth + 1)
+    source.line(f"except UnicodeEncodeError: n = number({prefix}, t)", depth + 1)
+    source.line("else:", depth)
+    source.line("t = text_of(t)", depth + 1)
+    source.line(f"n = 0.0 if t is None else number({prefix}, t)", depth + 1)

@@ -29,6 +29,7 @@ class Source:
         self._parameters = parameters
         self._lines: list[str] = []
         self._constants: list[Any] = []
+        self._aside: list[Any] = []
         self._names: dict[Any, str] = {}
         """Of the constants that are equal only to those of their own type."""
 
@@ -41,6 +42,14 @@ class Source:
             name = self._names[constant] = self._bound(constant)
         return name
 
+    def bind_aside(self, constant: Any) -> str:
+        """The same for a constant that few calls get at, as answers are.
+
+        Each constant of :meth:`bind` is handed over at every call, those of here all at once.
+        """
+        self._aside.append(constant)
+        return f"aside[{len(self._aside) - 1}]"
+
     def _bound(self, constant: Any) -> str:
         self._constants.append(constant)
         return f"c{len(self._constants) - 1}"
@@ -51,7 +60,7 @@ class Source:
 
     def text(self) -> str:
         """What is parsed: a function that binds the constants and answers the function itself."""
-        names = ", ".join(f"c{number}" for number in range(len(self._constants)))
+        names = ", ".join(("aside", *(f"c{number}" for number in range(len(self._constants)))))
         body = "\n".join(f"    {line}" for line in (*self.head, *self._lines))
         return f"def bound({names}):\n  def made({self._parameters}):\n{body}\n  return made\n"
 
@@ -59,7 +68,7 @@ class Source:
         """The function; it shares its code with every other of the same shape."""
         text = self.text()
         shape = _shape(text) if len(text) <= _KEPT_LENGTH else _parsed(text)
-        made: Callable[..., Any] = shape(*self._constants)
+        made: Callable[..., Any] = shape(tuple(self._aside), *self._constants)
         return made
 
 
