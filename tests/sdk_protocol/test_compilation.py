@@ -311,6 +311,19 @@ def test_flags_of_one_shape_share_their_code() -> None:
     assert other({"user": {"b": "b"}}, 0, None).reason.rule_id == "b"
 
 
+def test_functions_that_look_through_the_same_keys_share_one_set_of_them() -> None:
+    keys = tuple(f"user-{number}" for number in range(100))
+    listed = Segment(key="s", included=(SegmentKeys(keys=keys),))
+    rule = Rule("r", Leaf("segment", ("s",)), Serve("off"))
+    ruleset = ruleset_of(on_off(rules=(rule,)), on_off("two", rules=(rule,)), segments=(listed,))
+    one, two = (
+        [cell.cell_contents for cell in compiled(ruleset, key).call.__closure__ or ()]
+        for key in ("one", "two")
+    )
+    (shared,) = (content for content in one if isinstance(content, frozenset))
+    assert any(content is shared for content in two)
+
+
 def test_answers_without_a_bucket_are_the_same_object_each_time() -> None:
     call = compiled(ruleset_of(on_off(rules=(Rule("r", when_in(), Serve("on")),)))).call
     assert call({}, 0, None) is call({"user": {"key": "b"}}, 5, None)

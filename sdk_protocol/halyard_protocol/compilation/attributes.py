@@ -6,11 +6,24 @@ milliseconds).
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
 from halyard_protocol.compilation.source import Source
 from halyard_protocol.context import ENVIRONMENT, TIME, USER, path_steps
 from halyard_protocol.ruleset import Environment
 
 _MEMBERSHIPS = {"group": "groups", "role": "roles"}
+
+
+_sets: WeakValueDictionary[tuple[str, ...], frozenset[str]] = WeakValueDictionary()
+"""The sets in use: hundreds of functions may look through the keys of one segment."""
+
+
+def _set_of(keys: tuple[str, ...]) -> frozenset[str]:
+    known = _sets.get(keys)
+    if known is None:
+        known = _sets[keys] = frozenset(keys)
+    return known
 
 
 class Attributes:
@@ -37,7 +50,7 @@ class Attributes:
 
     def is_listed(self, kind: str, keys: tuple[str, ...]) -> str:
         """The expression of being listed, as in :func:`halyard_protocol.matching.listing`."""
-        wanted = self._source.bind(frozenset(keys))
+        wanted = self._source.bind(_set_of(keys))
         tests = [self._is_key(kind, "key", wanted)]
         if kind == "organization":
             tests.append(self._is_key(USER, "organization", wanted))
