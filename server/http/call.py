@@ -45,7 +45,8 @@ class Call:
         self.receive = receive
         """For answers that last: it tells, after the body, that the peer has gone."""
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
+        self.path = "/" + scope["path"].lstrip("/")
+        """An address that ends with a slash, and a path behind it, make two: one is meant."""
         self.raw_query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         """By lower-case name; of a header that came twice, the last."""

@@ -182,6 +182,11 @@ async def test_a_key_need_not_be_escaped(site: Site) -> None:
         assert (await site.ask(f"{FLAGS}/{path}")).json()["key"] == "a-string"
 
 
+async def test_an_address_may_end_with_a_slash(site: Site) -> None:
+    answer = await site.ask(f"{site.url}/{FLAGS}/a-string")
+    assert (answer.status_code, answer.json()["key"]) == (200, "a-string")
+
+
 async def test_no_context_is_a_context(site: Site) -> None:
     for body in (b"", b"{}", b'{"context":{}}', b'{"context":null}'):
         assert (await site.ask(f"{FLAGS}/a-boolean", body)).json()["value"] is True
