@@ -48,13 +48,15 @@ class Evaluator:
             are handed out. What an SDK is asked for most, and may answer soonest.
     """
 
-    __slots__ = ("_interpreted_calls", "_timeless", "decisions", "ruleset", "simple")
+    __slots__ = ("_timeless", "decisions", "ruleset", "simple")
 
     def __init__(self, ruleset: Ruleset, *, interpreted_calls: int = INTERPRETED_CALLS) -> None:
+        self._begin(Decisions(ruleset, {}, interpreted_calls), ruleset)
+
+    def _begin(self, decisions: Decisions, ruleset: Ruleset) -> None:
         self.ruleset = ruleset
-        self.decisions = Decisions(ruleset, {}, interpreted_calls)
-        self.simple = self.decisions.simple
-        self._interpreted_calls = interpreted_calls
+        self.decisions = decisions
+        self.simple = decisions.simple
         self._timeless: dict[str, bool] = {}
 
     def following(self, ruleset: Ruleset) -> Evaluator:
@@ -62,9 +64,8 @@ class Evaluator:
 
         What was compiled is kept for each flag whose documents are the same objects in both.
         """
-        after = Evaluator(ruleset, interpreted_calls=self._interpreted_calls)
-        after.decisions = self.decisions.following(ruleset)
-        after.simple = after.decisions.simple
+        after = Evaluator.__new__(Evaluator)
+        after._begin(self.decisions.following(ruleset), ruleset)
         return after
 
     def detail(self, flag_key: str, context: Context, default: Any, now_ms: int) -> Detail:
