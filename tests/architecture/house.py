@@ -39,7 +39,8 @@ def files(suffix: str = "") -> tuple[Path, ...]:
     found: list[Path] = []
     for folder, below, names in os.walk(ROOT):
         below[:] = [name for name in below if _is_ours(name)]
-        found += [Path(folder, name) for name in names if name.endswith(suffix)]
+        # In a worktree .git is a file, which says where the rest is.
+        found += [Path(folder, n) for n in names if n.endswith(suffix) and n != ".git"]
     return tuple(sorted(found))
 
 
