@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 from halyard_protocol.close_codes import CloseCode
 from halyard_protocol.messages import (
+    Exposures,
     Hello,
     MalformedMessage,
     Track,
@@ -296,6 +297,8 @@ class Connection(asyncio.Protocol):
                     self._hello(message)
             case Track():
                 self._track(message)
+            case Exposures():
+                pass  # read, so that one of the wrong shape is refused
             case UnknownMessage():
                 pass  # of a later protocol; both sides ignore what they do not know
 

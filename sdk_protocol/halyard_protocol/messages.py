@@ -8,7 +8,7 @@ flag costs only itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,12 @@ SILENCE_FACTOR = 2.5
 MAX_CLIENT_FRAME_BYTES = 64 * 1024
 MAX_TRACKING_EVENT_BYTES = 4 * 1024
 """Of one tracking event as JSON; SDKs drop larger ones, and count them."""
+MAX_EXPOSURE_COUNTERS = 1_000
+"""In one ``exposures``, of all its flags together; an SDK that has more sends several."""
+MAX_EXPOSURE_COUNT = 10**9
+"""Of one counter."""
+MAX_SAMPLED_CONTEXTS = 20
+"""In one ``exposures``."""
 
 Intent: TypeAlias = Literal["none", "changes", "full", "values"]
 
@@ -74,6 +80,41 @@ class Track(_Message, frozen=True, tag="track"):
     """Tracking events, in the order in which they came; nothing answers it."""
 
     events: tuple[TrackingEvent, ...] = ()
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """How often one version of a flag was answered with one variation for one reason."""
+
+    version: Annotated[int, msgspec.Meta(ge=0)]
+    """The flag's, by which the answer was decided."""
+    variation: str | None
+    """None where the caller's default was served."""
+    reason: str
+    """The ``kind`` of the evaluation's reason."""
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAX_EXPOSURE_COUNT)]
+
+
+class Dropped(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an SDK could not keep until it was sent, since its last message."""
+
+    exposures: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Evaluations, not counters."""
+    events: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Exposures(_Message, frozen=True, tag="exposures", rename={"from_": "from"}):
+    """Who was served what in a span of time, summed up; nothing answers it."""
+
+    from_: int
+    """In epoch ms, like ``to``, by the clock of the SDK: the server trusts only the difference."""
+    to: int
+    flags: dict[str, tuple[Exposure, ...]] = {}
+    """By the flag's key; with at most :data:`MAX_EXPOSURE_COUNTERS` counters altogether."""
+    contexts: Annotated[
+        tuple[dict[str, Any], ...], msgspec.Meta(max_length=MAX_SAMPLED_CONTEXTS)
+    ] = ()
+    """A sample of the contexts that flags were evaluated for, each as evaluation takes it."""
+    dropped: Dropped | None = None
 
 
 class Welcome(_Message, frozen=True, tag="welcome"):
@@ -147,7 +188,7 @@ class Error(_Message, frozen=True, tag="error"):
 
 
 ServerMessage: TypeAlias = Welcome | Snapshot | Changes | Heartbeat | Goodbye | Error
-ClientMessage: TypeAlias = Hello | Track
+ClientMessage: TypeAlias = Hello | Track | Exposures
 
 
 class UnknownMessage(msgspec.Struct, frozen=True):
@@ -176,6 +217,7 @@ _server_types: dict[str, msgspec.json.Decoder[Any]] = {
 _client_types: dict[str, msgspec.json.Decoder[Any]] = {
     "hello": decoder(Hello),
     "track": decoder(Track),
+    "exposures": decoder(Exposures),
 }
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from halyard_protocol.codec import encode
 from halyard_protocol.messages import (
+    Dropped,
+    Exposure,
+    Exposures,
     MalformedMessage,
     Track,
     TrackingEvent,
@@ -15,6 +20,12 @@ from halyard_protocol.messages import (
     track_frame,
 )
 
+
+def _exposures(**counter: Any) -> bytes:
+    counted = {"version": 3, "variation": "on", "reason": "FALLTHROUGH", "count": 1} | counter
+    return encode({"type": "exposures", "from": 1, "to": 2, "flags": {"checkout": [counted]}})
+
+
 BAD_FRAMES = {
     "no JSON": b"hello",
     "cut off": b'{"type":"hello"',
@@ -24,6 +35,14 @@ BAD_FRAMES = {
     "a field of the wrong type": b'{"type":"hello","protocol":"one"}',
     "an event without a time": b'{"type":"track","events":[{"name":"bought"}]}',
     "a key that is no text": b'{"type":"track","events":[{"name":"n","at":1,"keys":{"user":1}}]}',
+    "no exposure at all": _exposures(count=0),
+    "more exposures than a counter holds": _exposures(count=10**9 + 1),
+    "a version that is none": _exposures(version=-1),
+    "an exposure without a reason": _exposures(reason=None),
+    "more contexts than a sample has": b'{"type":"exposures","from":1,"to":2,"contexts":[%s]}'
+    % b",".join([b"{}"] * 21),
+    "a context that is no object": b'{"type":"exposures","from":1,"to":2,"contexts":["alice"]}',
+    "fewer than none dropped": b'{"type":"exposures","from":1,"to":2,"dropped":{"events":-1}}',
     "no UTF-8": b'{"type":"hello","digest":"\xff"}',
     "half a surrogate pair": b'{"type":"hello","digest":"\xed\xa0\x80"}',
     "deeper than the stack": b'{"type":"hello","context":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
@@ -51,3 +70,24 @@ def test_events_that_were_encoded_one_by_one_make_the_same_frame() -> None:
     assert frame == encode_message(Track(events))
     assert decode_client_message(frame) == Track(events)
     assert track_frame([]) == b'{"type":"track","events":[]}'
+
+
+def test_exposures_travel_as_they_are_written_down() -> None:
+    message = Exposures(
+        from_=1,
+        to=2,
+        flags={"checkout": (Exposure(3, None, "ERROR", 7),)},
+        contexts=({"key": "alice"},),
+        dropped=Dropped(exposures=2),
+    )
+    frame = encode_message(message)
+    assert frame == (
+        b'{"type":"exposures","from":1,"to":2,"flags":{"checkout":[{"version":3,"variation":null,'
+        b'"reason":"ERROR","count":7}]},"contexts":[{"key":"alice"}],"dropped":{"exposures":2}}'
+    )
+    assert decode_client_message(frame) == message
+
+
+def test_what_is_wrong_with_exposures_is_named() -> None:
+    with pytest.raises(MalformedMessage, match=r"flags\[\.\.\.\]\[0\]\.count"):
+        decode_client_message(_exposures(count=0))
