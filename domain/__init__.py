@@ -9,6 +9,7 @@ Rooms:
     events, system    every payload that is ever stored (projects; the installation)
     commands, asked   everything that can be asked for, and what all of it shares
     decoding, names   its strict reading, and what keys, ids and texts may look like
+    origins           whose pages may use a client key, as browsers name them
     decide            ``(state, command) -> facts``, or a refusal
     references        who names whom, for what is to be removed
     chains            what depends on itself, or on too many others in a row

@@ -122,7 +122,8 @@ class DeleteEnvironment(OnEnvironment, frozen=True):
 class IssueSdkKey(OnKey, frozen=True):
     """Let SDKs in: a server key by its hash, a client key in clear.
 
-    ``key`` may be left empty, to be filled in.
+    ``key`` may be left empty, to be filled in. ``origins`` is of client keys: whose pages may use
+    it, such as ``https://shop.example`` or ``https://*.shop.example``; empty for anybody's.
     """
 
     key: str = ""
@@ -130,6 +131,13 @@ class IssueSdkKey(OnKey, frozen=True):
     name: str = ""
     sha256: str | None = None
     client_key: str | None = None
+    origins: tuple[str, ...] = ()
+
+
+class SetSdkKeyOrigins(OnKey, frozen=True):
+    """Say whose pages may use a client key; empty for anybody's."""
+
+    origins: tuple[str, ...]
 
 
 class RevokeSdkKey(OnKey, frozen=True):
@@ -373,6 +381,7 @@ Command: TypeAlias = (
     | UnprotectEnvironment
     | DeleteEnvironment
     | IssueSdkKey
+    | SetSdkKeyOrigins
     | RevokeSdkKey
     | CreateFlag
     | RenameFlag

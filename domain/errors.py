@@ -12,6 +12,7 @@ A refusal changes nothing. The tree, with the HTTP status that each branch becom
         ├── StillInUse               others rest on it; lists where
         ├── WouldCycle               prerequisites or segments would go round
         ├── Archived                 an archived flag is not changed, and nothing may rest on it
+        ├── Revoked                  a revoked SDK key is not changed
         └── LimitReached             the bound on how many there may be
 """
 
@@ -151,6 +152,18 @@ class Archived(Conflict):
 
     def __str__(self) -> str:
         return f"flag '{self.flag}' is archived: restore it first"
+
+
+class Revoked(Conflict):
+    """A revoked SDK key cannot be changed."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        """Its id."""
+        super().__init__(key)
+
+    def __str__(self) -> str:
+        return f"key '{self.key}' is revoked: issue another one"
 
 
 class LimitReached(Conflict):

@@ -124,12 +124,22 @@ class EnvironmentDeleted(Stored, frozen=True):
 class SdkKeyIssued(Stored, frozen=True):
     """A key for SDKs. The entity's key is the key's id, not its secret."""
 
+    schema_version: ClassVar[int] = 2
+
     kind: SdkKeyKind
     name: str = ""
     sha256: str | None = None
     """Of a server key, in hexadecimal; the key itself is never stored."""
     client_key: str | None = None
     """A client key in clear: it is a public identifier."""
+    origins: tuple[str, ...] = ()
+    """Whose pages may use a client key; empty for anybody's. Since version 2."""
+
+
+class SdkKeyOriginsSet(Stored, frozen=True):
+    """Pages of these origins may use the client key; empty for those of any."""
+
+    origins: tuple[str, ...]
 
 
 class SdkKeyRevoked(Stored, frozen=True):
@@ -378,6 +388,7 @@ Event: TypeAlias = (
     | EnvironmentUnprotected
     | EnvironmentDeleted
     | SdkKeyIssued
+    | SdkKeyOriginsSet
     | SdkKeyRevoked
     | FlagCreated
     | FlagRenamed

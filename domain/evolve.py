@@ -147,7 +147,14 @@ def _sdk_key_issued(
 ) -> None:
     place = _place(entity)
     key = SdkKey(*place, event.kind, event.name, event.sha256, event.client_key, at)
-    state.keys.put(place, key)
+    state.keys.put(place, replace(key, origins=event.origins))
+
+
+def _sdk_key_origins_set(
+    state: ProjectState, entity: Entity, event: e.SdkKeyOriginsSet, _: datetime
+) -> None:
+    place = _place(entity)
+    state.keys.put(place, replace(state.keys[place], origins=event.origins))
 
 
 def _sdk_key_revoked(state: ProjectState, entity: Entity, _: e.SdkKeyRevoked, at: datetime) -> None:
@@ -296,6 +303,7 @@ FOLDS: dict[type[e.Stored], Fold] = {
     e.EnvironmentUnprotected: _change_environment(lambda row, _: replace(row, protected=False)),
     e.EnvironmentDeleted: _environment_deleted,
     e.SdkKeyIssued: _sdk_key_issued,
+    e.SdkKeyOriginsSet: _sdk_key_origins_set,
     e.SdkKeyRevoked: _sdk_key_revoked,
     e.FlagCreated: _flag_created,
     e.FlagRenamed: _change_flag(lambda row, event: replace(row, name=event.name)),

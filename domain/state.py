@@ -30,7 +30,7 @@ from domain.events import SdkKeyKind
 from domain.facts import Entity
 from domain.tables import Table
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """Raised whenever a dump of older code is no longer what this code would make of the same log."""
 
 
@@ -64,6 +64,8 @@ class SdkKey(msgspec.Struct, frozen=True):
     client_key: str | None
     created_at: datetime
     revoked_at: datetime | None = None
+    origins: tuple[str, ...] = ()
+    """Whose pages may use a client key; empty for anybody's."""
 
 
 class FlagDefinition(msgspec.Struct, frozen=True, gc=False):

@@ -34,13 +34,15 @@ class VersionedDocument(msgspec.Struct, frozen=True):
         return is_tombstone(self.body)
 
 
-class SdkKeyDocument(msgspec.Struct, frozen=True):
+class SdkKeyDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """An SDK key that opens its environment; for servers only."""
 
     id: str
     kind: Literal["server", "client"]
     name: str
     version: int
+    origins: tuple[str, ...] = ()
+    """Whose pages may use it. Left out for anybody's: the bytes of before there were any."""
 
 
 class _Tombstone(msgspec.Struct, frozen=True):
@@ -127,7 +129,7 @@ def environment_document(environment: state.Environment, version: int) -> bytes:
 
 def sdk_key_document(key: state.SdkKey, version: int) -> bytes:
     """A key that was not revoked."""
-    return _encoder.encode(SdkKeyDocument(key.id, key.kind, key.name, version))
+    return _encoder.encode(SdkKeyDocument(key.id, key.kind, key.name, version, key.origins))
 
 
 def tombstone(key: str, version: int) -> bytes:

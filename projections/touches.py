@@ -162,7 +162,7 @@ def _key_issued(
     to.of(entity).touch(name, at)
 
 
-def _key_revoked(
+def _key_changed(
     to: Environments, state: ProjectState, entity: Entity, _: Any, at: StoredEvent
 ) -> None:
     row = state.keys[entity.key, entity.environment or ""]
@@ -175,7 +175,8 @@ TOUCHES: dict[type[e.Stored], Touch] = {
     e.EnvironmentAttributesSet: _environment_here,
     e.EnvironmentDeleted: _environment_ends,
     e.SdkKeyIssued: _key_issued,
-    e.SdkKeyRevoked: _key_revoked,
+    e.SdkKeyOriginsSet: _key_changed,
+    e.SdkKeyRevoked: _key_changed,
     e.FlagCreated: _flag_everywhere,
     e.FlagClientSideExposed: _flag_everywhere,
     e.FlagClientSideHidden: _flag_everywhere,

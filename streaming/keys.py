@@ -4,6 +4,9 @@ Where nothing but an address can be given (an ``EventSource`` sends no headers),
 stands for an SDK key. It opens the news that something changed, and nothing else: not what, and no
 value. A client key is its own, being public. That of a server key has its SHA-256, which is what
 rulesets know of the key: the secret cannot be found from it, and it is dead once the key is.
+
+A client key may name whose pages can use it. That keeps a site from using another one's key; it
+keeps no program out, which can say any origin it likes, or none.
 """
 
 from __future__ import annotations
@@ -13,11 +16,14 @@ import re
 from typing import Literal
 
 import msgspec
+from halyard_protocol.session.documents import Document
 
 _KEY = re.compile(r"([a-z0-9]{12})-([sc])-[\x21-\x7e]{1,200}")
 _LISTENING_KEY = re.compile(r"([a-z0-9]{12})-e-([0-9a-f]{64})")
 _ENVIRONMENT_LENGTH = 12
 _DOCUMENT_KEY = "key:"
+_LABEL = re.compile(r"[a-z0-9_-]+")
+_WILDCARD = "*."
 
 
 class SdkKey(msgspec.Struct, frozen=True):
@@ -68,3 +74,42 @@ def read_listening_key(presented: str) -> SdkKey | None:
         return SdkKey(found[1], "server", _DOCUMENT_KEY + found[2])
     key = read_key(presented)
     return key if key is not None and key.kind == "client" else None
+
+
+class _Restricted(msgspec.Struct, frozen=True):
+    origins: tuple[str, ...] = ()
+
+
+_restricted_decoder = msgspec.json.Decoder(_Restricted)
+
+
+def allowed_origins(document: Document) -> tuple[str, ...]:
+    """Whose pages may use a live key, by its document; empty for anybody's."""
+    # Most keys have none, and then a handshake need not decode anything.
+    if b'"origins"' not in document.body:
+        return ()
+    return _restricted_decoder.decode(document.body).origins
+
+
+def origin_allowed(document: Document, origin: str | None) -> bool:
+    """Whether a page of ``origin`` may use a live key.
+
+    Args:
+        document: the key's, as the feed has it.
+        origin: the request's header of that name; None where there was none: whoever asks is no
+            page, or one of this server's own.
+    """
+    if origin is None:
+        return True
+    origins = allowed_origins(document)
+    return not origins or any(_covers(allowed, origin.lower()) for allowed in origins)
+
+
+def _covers(allowed: str, origin: str) -> bool:
+    scheme, separator, domain = allowed.partition("://" + _WILDCARD)
+    if not separator:
+        return allowed == origin
+    before, after = f"{scheme}://", f".{domain}"
+    if not (origin.startswith(before) and origin.endswith(after)):
+        return False
+    return _LABEL.fullmatch(origin[len(before) : -len(after)]) is not None

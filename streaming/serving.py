@@ -16,7 +16,15 @@ from halyard_protocol.evaluator import Evaluator
 
 from streaming.caller import Caller, KeyRefused, NotAvailable
 from streaming.environment import REFUSED
-from streaming.keys import SdkKey, environment_of, listening_key, read_key, read_listening_key
+from streaming.keys import (
+    SdkKey,
+    allowed_origins,
+    environment_of,
+    listening_key,
+    origin_allowed,
+    read_key,
+    read_listening_key,
+)
 
 if TYPE_CHECKING:
     from streaming.environment import Environment
@@ -69,6 +77,17 @@ class ServedEnvironment:
     def live(self) -> bool:
         """Whether the key is still live; it can be revoked while a long answer is under way."""
         return self._environment.feed.key(self._document_key) is not None
+
+    @property
+    def is_for_any_page(self) -> bool:
+        """Whether pages of any origin may use the key."""
+        document = self._environment.feed.key(self._document_key)
+        return document is not None and not allowed_origins(document)
+
+    def admits(self, origin: str | None) -> bool:
+        """Whether the key is still live, and for pages of this origin; None for what is no page."""
+        document = self._environment.feed.key(self._document_key)
+        return document is not None and origin_allowed(document, origin)
 
     @property
     def environment(self) -> str:

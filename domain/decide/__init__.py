@@ -56,6 +56,7 @@ DECIDERS: dict[type[Asked], Decider] = {
     c.UnprotectEnvironment: environments.unprotect,
     c.DeleteEnvironment: environments.delete,
     c.IssueSdkKey: keys.issue,
+    c.SetSdkKeyOrigins: keys.set_origins,
     c.RevokeSdkKey: keys.revoke,
     c.CreateFlag: flags.create,
     c.RenameFlag: flags.rename,

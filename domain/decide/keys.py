@@ -8,11 +8,12 @@ from halyard_protocol.limits import MAX_NAME_LENGTH
 from halyard_protocol.problems import Problem, Problems, text_problems
 
 from domain import limits
-from domain.commands import IssueSdkKey, RevokeSdkKey
-from domain.errors import KeyTaken, LimitReached
-from domain.events import SdkKeyIssued, SdkKeyRevoked
+from domain.commands import IssueSdkKey, RevokeSdkKey, SetSdkKeyOrigins
+from domain.errors import KeyTaken, LimitReached, Revoked
+from domain.events import SdkKeyIssued, SdkKeyKind, SdkKeyOriginsSet, SdkKeyRevoked
 from domain.facts import Entity
 from domain.names import id_problems, refuse, sha256_problems
+from domain.origins import normal_origins, origins_problems
 from domain.state import ProjectState, SdkKey
 
 
@@ -23,6 +24,7 @@ def issue(state: ProjectState, command: IssueSdkKey) -> SdkKeyIssued:
         id_problems("/key", command.key),
         text_problems("/name", command.name, MAX_NAME_LENGTH),
         _secret_problems(command, environment.id),
+        _origins_problems(command.kind, command.origins),
     )
     held = tuple(_keys_of(state, command.environment))
     if any(_clash(key, command) for key in held):
@@ -30,7 +32,12 @@ def issue(state: ProjectState, command: IssueSdkKey) -> SdkKeyIssued:
     if sum(key.revoked_at is None for key in held) >= limits.SDK_KEYS:
         raise LimitReached(f"keys in environment '{command.environment}'", limits.SDK_KEYS)
     return SdkKeyIssued(
-        command.kind, command.name, command.sha256, command.client_key, comment=command.comment
+        command.kind,
+        command.name,
+        command.sha256,
+        command.client_key,
+        normal_origins(command.origins),
+        comment=command.comment,
     )
 
 
@@ -68,6 +75,27 @@ def _client_key_problems(command: IssueSdkKey, prefix: str) -> Problems:
         yield Problem("/clientKey", f"a client key of this environment begins with {prefix}")
     else:
         yield from id_problems("/clientKey", command.client_key)
+
+
+def _origins_problems(kind: SdkKeyKind, origins: tuple[str, ...]) -> Problems:
+    if kind == "server":
+        if origins:
+            reason = "only a client key has origins: a server key is not for browsers"
+            yield Problem("/origins", reason)
+    else:
+        yield from origins_problems("/origins", origins)
+
+
+def set_origins(state: ProjectState, command: SetSdkKeyOrigins) -> SdkKeyOriginsSet | None:
+    """Whose pages may use it from now on."""
+    key = state.keys[command.key, command.environment]
+    refuse(_origins_problems(key.kind, command.origins))
+    if key.revoked_at is not None:
+        raise Revoked(key.id)
+    origins = normal_origins(command.origins)
+    if origins == key.origins:
+        return None
+    return SdkKeyOriginsSet(origins, comment=command.comment)
 
 
 def revoke(state: ProjectState, command: RevokeSdkKey) -> SdkKeyRevoked | None:

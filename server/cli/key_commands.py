@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from domain.commands import IssueSdkKey, RevokeSdkKey
+from domain.commands import IssueSdkKey, RevokeSdkKey, SetSdkKeyOrigins
 from domain.errors import Refusal, UnknownEntity
 from domain.facts import environment_entity
 from domain.state import Environment, ProjectState
@@ -68,7 +68,12 @@ async def _writers(store: EventStore) -> AsyncIterator[Writers]:
         raise group.exceptions[0] from None
 
 
-def issue(environment: str, kind: Literal["server", "client"], name: str) -> Work[IssuedKey]:
+def issue(
+    environment: str,
+    kind: Literal["server", "client"],
+    name: str,
+    origins: tuple[str, ...] = (),
+) -> Work[IssuedKey]:
     """Draw a key of an environment."""
 
     async def work(writers: Writers, project: str) -> IssuedKey:
@@ -81,6 +86,7 @@ def issue(environment: str, kind: Literal["server", "client"], name: str) -> Wor
             name=name,
             sha256=fingerprint(secret) if kind == "server" else None,
             client_key=secret if kind == "client" else None,
+            origins=origins,
         )
         await writers.submit(project, Submission.of(ACTOR, command))
         return IssuedKey(command.key, environment, kind, secret)
@@ -98,6 +104,16 @@ def listing(environment: str | None) -> Work[list[SdkKeyView]]:
         rows = [row for _, row in sorted(state.keys.items())]
         wanted = (row for row in rows if environment in {None, row.environment})
         return [sdk_key_view(state, row) for row in wanted]
+
+    return work
+
+
+def set_origins(environment: str, key: str, origins: tuple[str, ...]) -> Work[int]:
+    """Say whose pages may use a key; answers the seq of the event, or of the log's head."""
+
+    async def work(writers: Writers, project: str) -> int:
+        command = SetSdkKeyOrigins(environment=environment, key=key, origins=origins)
+        return (await writers.submit(project, Submission.of(ACTOR, command))).seq
 
     return work
 
@@ -127,6 +143,7 @@ def view_row(view: SdkKeyView) -> tuple[object, ...]:
         view.kind,
         view.name or None,
         view.client_key,
+        " ".join(view.origins) or None,
         view.created_at,
         view.revoked_at,
     )

@@ -12,6 +12,7 @@ app = typer.Typer(help="SDK keys of a project.", no_args_is_help=True)
 
 ProjectArgument = Annotated[str, typer.Argument(help="Key of the project.")]
 EnvironmentArgument = Annotated[str, typer.Argument(help="Key of the environment.")]
+KeyArgument = Annotated[str, typer.Argument(help="Id of the key, as listed.")]
 
 
 @app.command("issue")
@@ -22,6 +23,10 @@ def issue_key(
         Literal["server", "client"], typer.Option(help="client keys are for browsers.")
     ] = "server",
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose pages may use a client key; several times for several."),
+    ] = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,7 +34,7 @@ def issue_key(
     from server.cli.key_commands import issue, on_project
     from server.cli.output import print_json
 
-    issued = on_project(data_dir, project, issue(environment, kind, name))
+    issued = on_project(data_dir, project, issue(environment, kind, name, tuple(origin or ())))
     if as_json:
         print_json(issued)
     else:
@@ -53,15 +58,49 @@ def list_keys(
     if as_json:
         print_json({"keys": views})
     else:
-        columns = ("id", "environment", "kind", "name", "client key", "created", "revoked")
+        columns = (
+            "id",
+            "environment",
+            "kind",
+            "name",
+            "client key",
+            "origins",
+            "created",
+            "revoked",
+        )
         print_table(columns, (view_row(view) for view in views))
+
+
+@app.command("origins")
+def set_key_origins(
+    project: ProjectArgument,
+    environment: EnvironmentArgument,
+    key: KeyArgument,
+    origins: Annotated[
+        list[str] | None, typer.Argument(help="Such as https://shop.example; all there shall be.")
+    ] = None,
+    any_origin: Annotated[bool, typer.Option("--any", help="Pages of any origin may.")] = False,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whose pages may use a client key."""
+    from server.cli.key_commands import on_project, set_origins
+    from server.cli.output import print_json
+
+    if bool(origins) == any_origin:
+        raise typer.BadParameter("name at least one origin, or give --any, and not both")
+    seq = on_project(data_dir, project, set_origins(environment, key, tuple(origins or ())))
+    if as_json:
+        print_json({"seq": seq})
+    else:
+        typer.echo(f"Set, as of event {seq} of '{project}'.")
 
 
 @app.command("revoke")
 def revoke_key(
     project: ProjectArgument,
     environment: EnvironmentArgument,
-    key: Annotated[str, typer.Argument(help="Id of the key, as listed.")],
+    key: KeyArgument,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:

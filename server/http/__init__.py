@@ -28,7 +28,7 @@ Rooms:
     sdk_ruleset       the whole ruleset, for server keys
     negotiation       what a client has already, and which encoding it reads
     event_stream      streams of server-sent events that tell of changes
-    cross_origin      what lets a page of any origin ask
+    cross_origin      what lets a page of another origin ask
     ofrep             evaluation as OpenFeature's providers ask for it
     operations, projection_status
                       what operators and load balancers ask

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 from domain.system import Account
 from server.http.faults import (
     Forbidden,
+    ForeignOrigin,
     NotServedHere,
     RulesetUnavailable,
     Unauthenticated,
@@ -90,7 +91,7 @@ async def admit(call: Call, route: Route) -> None:
     """Find out who asks, and whether they may: sets the call's ``account`` or ``served``.
 
     Raises :class:`Unauthenticated`, :class:`Forbidden`, :class:`WrongKindOfKey`,
-    :class:`RulesetUnavailable` or :class:`NotServedHere`.
+    :class:`ForeignOrigin`, :class:`RulesetUnavailable` or :class:`NotServedHere`.
     """
     listening_key = _listening_key(call) if route.listens else None
     if listening_key is not None:
@@ -138,4 +139,7 @@ async def _served(
         raise RulesetUnavailable(str(error)) from error
     if served.kind not in route.sdk_keys:
         raise WrongKindOfKey(served.kind)
+    origin = call.origin
+    if origin is not None and not served.admits(origin):
+        raise ForeignOrigin(origin, served.key_id)
     return served

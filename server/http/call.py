@@ -74,6 +74,11 @@ class Call:
         return None if value is None else value.decode("latin-1").strip()
 
     @property
+    def origin(self) -> str | None:
+        """Of the page that asks; None where a program does, or a page of this server's own."""
+        return self.header(b"origin")
+
+    @property
     def actor_id(self) -> str:
         """The account's opaque id. Raises :class:`Unauthenticated` on public routes."""
         if self.account is None:

@@ -9,7 +9,8 @@ An event's id is the position that it tells of. A client that names one gets an 
 the environment has moved on, and none where it has not. One that names none gets an event at once:
 what it read before the stream was there may be older than anything that the stream would tell.
 
-Life of a stream: until the peer has gone, its key is dead, or this process drains. Otherwise it is
+Life of a stream: until the peer has gone, its key is dead or no longer for its page's origin, or
+this process drains. Otherwise it is
 never ended, for every end makes a client doubt what it has.
 
 Format: WHATWG HTML, "Server-sent events".
@@ -127,12 +128,20 @@ class EventStreams:
             stream.end_at(now_s + min(within_s, ENDING_S) * place / len(self._open))
 
     async def follow(
-        self, served: ServedEnvironment, receive: Receive, last_event_id: str, tell: Tell
+        self,
+        served: ServedEnvironment,
+        receive: Receive,
+        last_event_id: str,
+        tell: Tell,
+        origin: str | None = None,
     ) -> AsyncGenerator[bytes]:
-        """The bytes of one stream, until it ends. ``receive`` tells when the peer has gone."""
+        """The bytes of one stream, until it ends. ``receive`` tells when the peer has gone.
+
+        ``origin`` is that of the page which listens; None where it is none.
+        """
         self._opened += 1
         phase = self._opened * _GOLDEN_RATIO % 1
-        stream = Stream(served, read_position(last_event_id), tell, self._heartbeat_s)
+        stream = Stream(served, read_position(last_event_id), tell, self._heartbeat_s, origin)
         stop = served.on_change(lambda: stream.changed(phase * self._spread_s()))
         self._open[stream] = None
         self._of_key[served.listening_key] += 1
@@ -163,6 +172,7 @@ class Stream:
         "_end_s",
         "_heartbeat_s",
         "_loop",
+        "_origin",
         "_served",
         "_tell",
         "_told",
@@ -171,10 +181,16 @@ class Stream:
     )
 
     def __init__(
-        self, served: ServedEnvironment, told: Position, tell: Tell, heartbeat_s: float
+        self,
+        served: ServedEnvironment,
+        told: Position,
+        tell: Tell,
+        heartbeat_s: float,
+        origin: str | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._served = served
+        self._origin = origin
         self._tell = tell
         self._told = told
         """The client knows of everything up to here."""
@@ -195,7 +211,7 @@ class Stream:
     def changed(self, delay_s: float) -> None:
         """The environment has changed, or its keys have."""
         now_s = self._loop.time()
-        due_s = max(now_s + delay_s, self._told_s + INTERVAL_S) if self._served.live else now_s
+        due_s = max(now_s + delay_s, self._told_s + INTERVAL_S) if self._admitted else now_s
         self._due_s = min(self._due_s, due_s)
         self._hasten(self._due_s)
 
@@ -206,7 +222,7 @@ class Stream:
 
     async def next(self, receive: Receive) -> bytes | None:
         """Wait for what is to be written next; None where the stream is over."""
-        while self._served.live and self._loop.time() < self._end_s:
+        while self._admitted and self._loop.time() < self._end_s:
             part = self._ready()
             if part is not None:
                 self._beat_s = self._loop.time() + self._heartbeat_s
@@ -214,6 +230,11 @@ class Stream:
             if await self._has_gone(receive):
                 break
         return None
+
+    @property
+    def _admitted(self) -> bool:
+        """Whether the key is still live, and still for the page that listens."""
+        return self._served.admits(self._origin)
 
     def _ready(self) -> bytes | None:
         now_s = self._loop.time()

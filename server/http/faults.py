@@ -7,6 +7,7 @@ Fault
 ├── Unauthenticated      no token, or not a valid one
 ├── Forbidden            the account lacks a permission
 ├── WrongKindOfKey       a client key, where one for servers is needed
+├── ForeignOrigin        a client key, on a page that it is not for
 ├── RulesetUnavailable   an SDK key cannot be judged at present
 ├── TooManyStreams       no further stream of events can be opened
 ├── Malformed            a field, parameter or header is not as it must be
@@ -27,6 +28,9 @@ from domain.errors import StaleRevision
 
 _CLOSING = ((b"connection", b"close"),)
 """What is left of the body is not read."""
+
+MAX_SHOWN = 200
+"""Characters of what a caller sent that are repeated to it."""
 
 
 class Fault(Exception):
@@ -87,6 +91,15 @@ class WrongKindOfKey(Fault):
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"a {kind} key does not open this: rules are for server keys alone")
+
+
+class ForeignOrigin(Fault):
+    """``origin`` is the page's; ``key_id`` the client key's, which names others."""
+
+    def __init__(self, origin: str, key_id: str) -> None:
+        reason = f"'{origin[:MAX_SHOWN]}' is not among the allowed origins of client key '{key_id}'"
+        self.errors = (Problem("Origin", reason),)
+        super().__init__(f"{reason}: add it there, or use a key of this site's own")
 
 
 class RulesetUnavailable(Fault):

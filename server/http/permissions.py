@@ -17,7 +17,7 @@ _VERBS: dict[str, tuple[type[Asked], ...]] = {
         c.UnprotectEnvironment,
     ),
     "environment:delete": (c.DeleteEnvironment,),
-    "key:write": (c.IssueSdkKey, c.RevokeSdkKey),
+    "key:write": (c.IssueSdkKey, c.SetSdkKeyOrigins, c.RevokeSdkKey),
     "flag:write": (
         c.CreateFlag,
         c.RenameFlag,

@@ -62,6 +62,9 @@ KINDS: dict[type[Exception], Kind] = {
     faults.Unauthenticated: Kind(401, "unauthenticated", "A valid token is needed"),
     faults.Forbidden: Kind(403, "forbidden", "The account may not do that"),
     faults.WrongKindOfKey: Kind(403, "wrong-kind-of-key", "The SDK key is of another kind"),
+    faults.ForeignOrigin: Kind(
+        403, "foreign-origin", "The client key is not for pages of this origin"
+    ),
     faults.RulesetUnavailable: Kind(
         503, "ruleset-unavailable", "The SDK key's environment cannot be read"
     ),
@@ -80,6 +83,7 @@ KINDS: dict[type[Exception], Kind] = {
     refusals.StillInUse: Kind(409, "still-in-use", "It is used elsewhere"),
     refusals.WouldCycle: Kind(409, "would-cycle", "It would depend on itself"),
     refusals.Archived: Kind(409, "archived", "The flag is archived"),
+    refusals.Revoked: Kind(409, "revoked", "The SDK key is revoked"),
     refusals.LimitReached: Kind(409, "limit-reached", "There may be no more of them"),
     writing.IdempotencyMismatch: Kind(
         422, "idempotency-mismatch", "The idempotency key belongs to another request"

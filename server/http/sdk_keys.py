@@ -141,6 +141,13 @@ ROUTES: tuple[Route, ...] = (
         response=SdkKeyView,
     ),
     command_route(
+        "PUT",
+        f"{_KEYS}/{{key}}/origins",
+        "Say whose pages may use a client key; none for anybody's",
+        Writing(shape=Shape(command=c.SetSdkKeyOrigins, path=(*_PATH, "key"))),
+        tag=_TAG,
+    ),
+    command_route(
         "DELETE",
         f"{_KEYS}/{{key}}",
         "Revoke an SDK key; its connections are closed",

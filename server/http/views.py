@@ -73,6 +73,8 @@ class SdkKeyView(View, frozen=True):
     kind: SdkKeyKind
     name: str
     client_key: str | None
+    origins: tuple[str, ...]
+    """Whose pages may use a client key; empty for anybody's."""
     revoked_at: datetime | None
 
 
@@ -190,6 +192,7 @@ def sdk_key_view(state: ProjectState, row: SdkKey) -> SdkKeyView:
         kind=row.kind,
         name=row.name,
         client_key=row.client_key,
+        origins=row.origins,
         revoked_at=row.revoked_at,
         revision=mark.revision,
         created_at=row.created_at,

@@ -36,6 +36,7 @@ REFUSALS: list[tuple[er.Refusal, str]] = [
         "flags would depend on each other in a circle: a -> b -> a",
     ),
     (er.Archived("a"), "flag 'a' is archived: restore it first"),
+    (er.Revoked("k1"), "key 'k1' is revoked: issue another one"),
     (er.LimitReached("flags", 10), "there may be at most 10 flags: remove some first"),
 ]
 

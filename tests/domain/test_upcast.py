@@ -69,6 +69,13 @@ def test_an_older_version_is_raised_step_by_step(
     assert decode_event("FlagPainted", version, body) == FlagPainted("red", "plain")
 
 
+def test_a_key_of_before_there_were_origins_is_for_pages_of_any() -> None:
+    body = b'{"kind":"client","clientKey":"c"}'
+    assert decode_event("SdkKeyIssued", 1, body) == e.SdkKeyIssued("client", client_key="c")
+    with pytest.raises(MalformedEvent):
+        decode_event("SdkKeyIssued", 1, b'{"kind":"client","origin":"https://a.example"}')
+
+
 def test_every_older_version_has_its_upcast() -> None:
     needed = {
         (name, version)

@@ -185,7 +185,7 @@ def test_the_key_of_an_ended_environment_may_be_taken_by_a_new_one() -> None:
     assert "flag:alpha" in bodies(fold.documents(log.environments["production"]))
 
 
-def test_a_revoked_sdk_key_is_a_tombstone_under_the_name_it_was_found_by() -> None:
+def test_an_sdk_key_stays_under_the_name_it_is_found_by_to_its_tombstone() -> None:
     log = ProjectLog()
     env = log.environments["production"]
     shown = f"{env}-c-abcdefghijklmnopqrstuvwx"
@@ -198,6 +198,12 @@ def test_a_revoked_sdk_key_is_a_tombstone_under_the_name_it_was_found_by() -> No
         "name": "Web",
         "version": first,
     }
+    seq = log.do(c.SetSdkKeyOrigins("production", "k", ("https://shop.example",)))[-1].seq
+    found = bodies(folded(log.events).documents(env))[f"key:{shown}"]
+    named = msgspec.json.decode(found)
+    assert (named["origins"], named["version"]) == (["https://shop.example"], seq)
+    log.do(c.SetSdkKeyOrigins("production", "k", ()))
+    assert b"origins" not in bodies(folded(log.events).documents(env))[f"key:{shown}"]
     log.do(c.RevokeSdkKey("production", key="k"))
     assert is_tombstone(bodies(folded(log.events).documents(env))[f"key:{shown}"])
 

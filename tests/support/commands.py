@@ -28,6 +28,7 @@ RULES = st.sampled_from(["r1", "r2"])
 MEMBERS = st.lists(st.sampled_from(["ann", "bob", "cat"]), max_size=3).map(tuple)
 KINDS = st.sampled_from(["user", "organization"])
 NAMES = st.sampled_from(["One", "Two"])
+ORIGINS = st.sampled_from([(), ("https://a.example",), ("https://*.a.example", "app://a")])
 VARIATION_KEYS = st.sampled_from(["on", "on", "off", "off", "dim"])
 ON_OFF = (Variation("on", True), Variation("off", False))
 VARIATIONS = st.sampled_from(
@@ -93,6 +94,15 @@ _PLACES = [
     st.builds(c.ProtectEnvironment, ENVIRONMENTS),
     st.builds(c.UnprotectEnvironment, ENVIRONMENTS),
     st.builds(c.IssueSdkKey, ENVIRONMENTS, RULES, sha256=RULES.map(lambda key: key[1] * 64)),
+    st.builds(
+        c.IssueSdkKey,
+        st.just("live"),
+        RULES,
+        kind=st.just("client"),
+        client_key=st.just("000000000002-c-x"),
+        origins=ORIGINS,
+    ),
+    st.builds(c.SetSdkKeyOrigins, ENVIRONMENTS, RULES, ORIGINS),
     st.builds(c.RevokeSdkKey, ENVIRONMENTS, RULES),
     st.builds(c.RenameProject, NAMES),
     st.builds(c.VoidEvent, st.integers(0, 5), NAMES),

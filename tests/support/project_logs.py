@@ -25,6 +25,7 @@ from halyard_protocol.ruleset import (
     Target,
     Variation,
 )
+from msgspec.structs import replace
 
 from domain import commands as c
 from domain.decide import decide
@@ -71,7 +72,17 @@ def _issue_key(draw: random.Random) -> c.Command:
     if draw.random() < 0.5:
         digest = hashlib.sha256(key.encode()).hexdigest()
         return c.IssueSdkKey(draw.choice(ENVIRONMENTS), key=key, sha256=digest)
-    return c.IssueSdkKey(draw.choice(ENVIRONMENTS), key=key, kind="client", client_key=key)
+    origins = _origins(draw)
+    return c.IssueSdkKey(draw.choice(ENVIRONMENTS), key, "client", client_key=key, origins=origins)
+
+
+def _origins(draw: random.Random) -> tuple[str, ...]:
+    return tuple(f"https://{n}.example" for n in range(draw.randrange(3)))
+
+
+def _set_origins(draw: random.Random) -> c.Command:
+    key = f"key-{draw.randrange(30)}"
+    return c.SetSdkKeyOrigins(draw.choice(ENVIRONMENTS), key, _origins(draw))
 
 
 def _attributes(draw: random.Random) -> c.Command:
@@ -154,6 +165,7 @@ CHOICES: tuple[tuple[int, Callable[[random.Random], c.Command]], ...] = (
     (1, lambda draw: c.UnprotectEnvironment(draw.choice(ENVIRONMENTS))),
     (1, lambda draw: c.DeleteEnvironment("sandbox")),
     (2, _issue_key),
+    (1, _set_origins),
     (2, lambda draw: c.RevokeSdkKey(draw.choice(ENVIRONMENTS), key=f"key-{draw.randrange(30)}")),
 )
 """Weights and commands; one that does not fit the state is refused, and another is drawn."""
@@ -219,6 +231,9 @@ class ProjectLog:
     def _try(self, draw: random.Random) -> bool:
         weights = [weight for weight, _ in CHOICES]
         command = draw.choices(CHOICES, weights)[0][1](draw)
+        if isinstance(command, c.IssueSdkKey) and command.client_key is not None:
+            place = self.environments.get(command.environment, "")
+            command = replace(command, client_key=f"{place}-c-{command.key}")
         try:
             facts = self.decide(command)
         except Refusal:

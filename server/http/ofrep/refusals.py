@@ -37,9 +37,9 @@ _problem_decoder = msgspec.json.Decoder(_Problem)
 def failed(
     call: Call, status: int, code: ErrorCode, details: str, headers: tuple[Header, ...] = ()
 ) -> Reply:
-    """A failure, for pages of any origin to read."""
+    """A failure, for the page that asks to read."""
     failure = Failure(code, details, call.parameters.get("key"))
-    return allowed(Reply(status, encode(failure), JSON, headers))
+    return allowed(call, Reply(status, encode(failure), JSON, headers))
 
 
 def refused(error: BaseException, call: Call) -> Reply:

@@ -118,7 +118,7 @@ async def evaluate_flag(call: Call) -> Reply:
     if detail is None:
         return failed(call, 404, "FLAG_NOT_FOUND", f"the environment has no flag '{key}'")
     status = 400 if detail.reason.kind == "ERROR" else 200
-    return allowed(Reply(status, answers.written(key, detail)))
+    return allowed(call, Reply(status, answers.written(key, detail)))
 
 
 async def evaluate_flags(call: Call) -> Reply:
@@ -133,8 +133,8 @@ async def evaluate_flags(call: Call) -> Reply:
     tag = digest(body)
     headers = ((b"etag", b'"%s"' % tag.encode()),)
     if has_already(call.header(b"if-none-match"), tag):
-        return allowed(Reply(NOT_MODIFIED, headers=headers))
-    return allowed(Reply(200, body, headers=headers))
+        return allowed(call, Reply(NOT_MODIFIED, headers=headers))
+    return allowed(call, Reply(200, body, headers=headers))
 
 
 async def _written(answers: Answers, evaluator: Evaluator, context: Context) -> list[bytes]:
@@ -188,8 +188,8 @@ async def follow_events(call: Call) -> Reply:
     if not streams.admits(served):
         raise TooManyStreams
     seen = call.header(b"last-event-id") or call.query_as(EventsQuery).last_event_id
-    parts = streams.follow(served, call.receive, seen, refetch)
-    return allowed(Reply(content_type=EVENT_STREAM, parts=parts))
+    parts = streams.follow(served, call.receive, seen, refetch, call.origin)
+    return allowed(call, Reply(content_type=EVENT_STREAM, parts=parts))
 
 
 def _evaluating(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from domain import commands as c
 from domain import events as e
 from domain import limits
-from domain.errors import InvalidCommand, KeyTaken, LimitReached, UnknownEntity
+from domain.errors import InvalidCommand, KeyTaken, LimitReached, Revoked, UnknownEntity
 from tests.support.decider import given
 
 QA = c.CreateEnvironment("qa", id="qaqaqaqaqaqa")
@@ -72,3 +73,38 @@ def test_there_are_only_so_many_unrevoked_keys() -> None:
     history = given(QA, *issue[:-1])
     history.refusal(issue[-1], LimitReached)
     history.do(c.RevokeSdkKey("qa", "k0"), issue[-1])
+
+
+def test_a_client_key_keeps_its_origins_as_browsers_write_them() -> None:
+    asked = ("HTTPS://Shop.Example:443", "http://localhost:3000", "https://*.shop.example:8443")
+    kept = ("https://shop.example", "http://localhost:3000", "https://*.shop.example:8443")
+    history = given(QA)
+    [event] = history.when(replace(CLIENT, origins=asked))
+    assert event == e.SdkKeyIssued("client", "web", None, CLIENT.client_key, kept)
+    assert history.state.keys["k2", "qa"].origins == kept
+
+
+def test_origins_are_set_and_taken_back() -> None:
+    history = given(QA, CLIENT)
+    app = ("capacitor://localhost",)
+    assert history.when(c.SetSdkKeyOrigins("qa", "k2", app)) == (e.SdkKeyOriginsSet(app),)
+    assert history.when(c.SetSdkKeyOrigins("qa", "k2", ("Capacitor://localhost",))) == ()
+    assert history.when(c.SetSdkKeyOrigins("qa", "k2", ())) == (e.SdkKeyOriginsSet(()),)
+    assert history.state.keys["k2", "qa"].origins == ()
+
+
+def test_a_server_key_has_no_origins() -> None:
+    page = ("https://shop.example",)
+    history = given(QA, SERVER)
+    for command in (
+        c.IssueSdkKey("qa", "k9", sha256="f" * 64, origins=page),
+        c.SetSdkKeyOrigins("qa", "k1", page),
+    ):
+        [problem] = history.refusal(command, InvalidCommand).problems
+        assert problem.path == "/origins"
+    assert history.when(c.SetSdkKeyOrigins("qa", "k1", ())) == ()
+
+
+def test_the_origins_of_a_revoked_key_are_not_set() -> None:
+    history = given(QA, CLIENT, c.RevokeSdkKey("qa", "k2"))
+    history.refusal(c.SetSdkKeyOrigins("qa", "k2", ("https://shop.example",)), Revoked)

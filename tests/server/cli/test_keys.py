@@ -69,3 +69,20 @@ def test_what_is_not_there_is_one_line_and_a_code(
     assert result.exit_code == 1
     assert result.stderr.startswith(f"halyard: {message}")
     assert result.stderr.count("\n") == 1
+
+
+def test_the_origins_of_a_client_key_are_set(halyard: Halyard, demo: str) -> None:
+    pages = ("https://shop.example", "https://*.shop.example")
+    issued = issue(halyard, "--kind", "client", "--origin", pages[0], "--origin", pages[1])
+    [listed] = json_of(halyard("keys", "list", "demo", "--json"))["keys"]
+    assert listed["origins"] == list(pages)
+    setting = ("keys", "origins", "demo", "staging", issued["id"])
+    assert halyard(*setting, "http://localhost:3000").stdout.startswith("Set, as of event ")
+    assert "http://localhost:3000" in halyard("keys", "list", "demo").stdout
+    json_of(halyard(*setting, "--any", "--json"))
+    [listed] = json_of(halyard("keys", "list", "demo", "--json"))["keys"]
+    assert listed["origins"] == []
+    assert halyard(*setting).exit_code == 2
+    assert halyard(*setting, "--any", pages[0]).exit_code == 2
+    refused = halyard(*setting, "https://shop.example/cart")
+    assert (refused.exit_code, "/origins/0" in refused.stderr) == (1, True)

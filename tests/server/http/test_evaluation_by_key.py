@@ -125,3 +125,21 @@ async def test_it_answers_on_without_redis(
     assert (
         await asked(halyard, halyard.server_key, "checkout", user="ann")
     ).json() == before.json()
+
+
+async def test_a_page_of_another_origin_is_refused(halyard: Installation) -> None:
+    (key,) = (await halyard.api.get(f"{KEYS}?kind=client")).json()["items"]
+    body = {"origins": ["https://shop.example"]}
+    answer = await halyard.api.put(f"{KEYS}/{key['id']}/origins", json=body)
+    await halyard.reached(answer.json()["seq"])
+
+    async def page(origin: str, key: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {key}", "origin": origin}
+        return await halyard.api.get(f"{EVALUATE}/checkout?user=ann", headers=headers)
+
+    foreign = problem(await page("https://evil.test", halyard.client_key), 403, "foreign-origin")
+    assert "https://evil.test" in foreign["detail"]
+    assert foreign["errors"][0]["path"] == "Origin"
+    assert (await page("https://shop.example", halyard.client_key)).status_code == 200
+    assert (await page("https://evil.test", halyard.server_key)).status_code == 200
+    assert (await asked(halyard, halyard.client_key, "checkout", user="ann")).status_code == 200

@@ -140,8 +140,12 @@ class Source:
 
 
 @asynccontextmanager
-async def source(site: Site, uri: str, last_event_id: str | None = None) -> AsyncIterator[Source]:
-    headers = {} if last_event_id is None else {"last-event-id": last_event_id}
+async def source(
+    site: Site, uri: str, last_event_id: str | None = None, headers: dict[str, str] | None = None
+) -> AsyncIterator[Source]:
+    headers = dict(headers or {})
+    if last_event_id is not None:
+        headers["last-event-id"] = last_event_id
     async with (
         httpx.AsyncClient(base_url=site.url, headers=headers, timeout=20) as client,
         client.stream("GET", uri) as response,
@@ -316,6 +320,49 @@ async def test_a_page_may_read_that_it_asked_in_the_wrong_place(site: Site) -> N
 async def test_what_takes_an_account_is_not_for_pages_of_other_origins(site: Site) -> None:
     answer = await site.api.get(PROJECT)
     assert "access-control-allow-origin" not in answer.headers
+
+
+async def restrict(site: Site, *origins: str) -> None:
+    """Let the client key be for pages of these origins, and the gateway hear of it."""
+    (key,) = (await site.api.get(f"{KEYS}?kind=client")).json()["items"]
+    answer = await site.api.put(f"{KEYS}/{key['id']}/origins", json={"origins": origins})
+    seq = answer.json()["seq"]
+    served = await served_soon(site.dependencies, site.client_key)
+    await until(lambda: served.changed >= seq)
+
+
+async def test_a_key_that_names_its_origins_is_for_pages_of_those(site: Site) -> None:
+    await restrict(site, "https://*.shop.example")
+    ours, theirs = "https://www.shop.example", "https://evil.test"
+    for path in (FLAGS, f"{FLAGS}/checkout", f"{FLAGS}/none"):
+        answer = await site.ask(path, key=site.client_key, origin=ours)
+        assert answer.status_code in {200, 404}
+        assert answer.headers["access-control-allow-origin"] == ours
+        assert answer.headers["vary"] == "Origin"
+        refused = await site.ask(path, key=site.client_key, origin=theirs)
+        assert (refused.status_code, refused.json()["errorCode"]) == (403, "GENERAL")
+        assert theirs in refused.json()["errorDetails"]
+        program = await site.ask(path, key=site.client_key)
+        assert program.status_code in {200, 404}
+        assert "access-control-allow-origin" not in program.headers
+    assert (await site.ask(FLAGS, origin=theirs)).headers["access-control-allow-origin"] == "*"
+
+
+async def test_a_stream_ends_when_its_page_s_origin_is_not_allowed_any_more(site: Site) -> None:
+    ours = {"origin": "https://shop.example"}
+    uri = await stream_uri(site, site.client_key)
+    async with source(site, uri, headers=ours) as events, source(site, uri) as of_program:
+        await events.event()
+        await restrict(site, "https://other.example")
+        await events.over()
+        await of_program.event()
+        await site.toggle("enable")
+        await of_program.event()
+    async with source(site, uri, headers=ours) as events:
+        assert events.response.status_code == 403
+    async with source(site, uri, headers={"origin": "https://other.example"}) as events:
+        allowed = events.response.headers["access-control-allow-origin"]
+        assert (events.response.status_code, allowed) == (200, "https://other.example")
 
 
 @pytest.mark.parametrize("kind", ["server", "client"])

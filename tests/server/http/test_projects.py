@@ -166,3 +166,35 @@ async def test_an_expiry_is_answered_in_utc(demo: httpx.AsyncClient) -> None:
 
 async def test_a_health_check_may_carry_any_query(api: httpx.AsyncClient) -> None:
     assert (await api.get("/healthz?cache=1")).status_code == 200
+
+
+async def test_the_origins_of_a_client_key_are_named_and_set(demo: httpx.AsyncClient) -> None:
+    body = {"kind": "client", "origins": ["HTTPS://shop.example:443"]}
+    issued = await created(demo, f"{DEVELOPMENT}/keys", body)
+    address = issued.headers["location"]
+    assert (await demo.get(address)).json()["origins"] == ["https://shop.example"]
+    wanted = ["https://*.shop.example", "capacitor://localhost"]
+    answer = await demo.put(f"{address}/origins", json={"origins": wanted})
+    assert answer.json()["events"][0]["type"] == "SdkKeyOriginsSet"
+    (listed,) = (await demo.get(f"{DEVELOPMENT}/keys?kind=client")).json()["items"]
+    assert (listed["origins"], listed["revision"]) == (wanted, 2)
+    stale = await demo.put(
+        f"{address}/origins", json={"origins": []}, headers={"if-match": issued.headers["etag"]}
+    )
+    problem(stale, 412, "stale-revision")
+
+
+async def test_an_origin_that_is_none_is_refused_by_its_place(demo: httpx.AsyncClient) -> None:
+    body = {"kind": "client", "origins": ["https://shop.example", "https://shop.example/cart"]}
+    refused = await demo.post(f"{DEVELOPMENT}/keys", json=body)
+    assert problem(refused, 422, "invalid-command")["errors"][0]["path"] == "/origins/1"
+    server = await created(demo, f"{DEVELOPMENT}/keys", {})
+    address = f"{server.headers['location']}/origins"
+    refused = await demo.put(address, json={"origins": ["https://shop.example"]})
+    assert problem(refused, 422, "invalid-command")["errors"][0]["path"] == "/origins"
+    problem(await demo.put(address, json={}), 422, "invalid-command")
+    await demo.delete(server.headers["location"])
+    client = await created(demo, f"{DEVELOPMENT}/keys", {"kind": "client"})
+    await demo.delete(client.headers["location"])
+    revoked = await demo.put(f"{client.headers['location']}/origins", json={"origins": []})
+    problem(revoked, 409, "revoked")
