@@ -12,6 +12,9 @@ Rooms:
     follow       which logs have grown: wake-ups, with a poll as the net
     chain        the hash chain, byte for byte, and its verification
     contents     the number behind the wire epoch of each ruleset
+    analytics    what SDKs have counted, outside of the log: added up, read, forgotten
+    counts       the rows and batches in which gateways hand that over
+    contexts     a bounded sample of what contexts look like
     accounts     personal data of operators, which no event may hold
     pool         connections, and whether they lead to the history that was known
     migrate      the schema, forward only

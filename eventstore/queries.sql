@@ -134,3 +134,168 @@ ON CONFLICT (log_id, environment)
     DO UPDATE SET content = excluded.content, fold_version = excluded.fold_version
     WHERE stored.content = $5 AND stored.fold_version = $6
 RETURNING true;
+
+-- name: ensure_days
+SELECT ensure_days($1::date[]);
+
+-- name: forget_days
+SELECT forget_days($1::date);
+
+-- name: begin_batch
+-- Of two transactions with one id the second waits for the first, and finds nothing to do.
+INSERT INTO upstream_batch (batch_id) VALUES ($1::uuid) ON CONFLICT DO NOTHING RETURNING true;
+
+-- name: forget_batches
+DELETE FROM upstream_batch WHERE written_at < now() - $1::interval;
+
+-- name: add_exposures
+-- In all of these: in the order of the key, so that two writers never wait for each other in a
+-- ring; and a sum stops at 2^53 - 1, what every JSON reader can hold, instead of failing.
+INSERT INTO exposure_count AS known
+    (environment_id, flag, slot, version, variation, reason, count, last_at)
+SELECT environment_id, flag, to_timestamp(slot_s), version, variation, reason, count,
+    to_timestamp(last_at_ms / 1000.0)
+FROM unnest(
+    $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
+    $8::bigint[]
+) AS new (environment_id, flag, slot_s, version, variation, reason, count, last_at_ms)
+ORDER BY 1, 2, 3, 4, 5, 6
+ON CONFLICT (environment_id, flag, slot, version, variation, reason) DO UPDATE
+    SET count = least(known.count, 9007199254740991 - excluded.count) + excluded.count,
+        last_at = greatest(known.last_at, excluded.last_at);
+
+-- name: add_events
+INSERT INTO tracked_event_count AS known
+    (environment_id, name, slot, count, valued, total, least, most, last_at)
+SELECT environment_id, name, to_timestamp(slot_s), count, valued, total, least, most,
+    to_timestamp(last_at_ms / 1000.0)
+FROM unnest(
+    $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::float8[], $7::float8[],
+    $8::float8[], $9::bigint[]
+) AS new (environment_id, name, slot_s, count, valued, total, least, most, last_at_ms)
+ORDER BY 1, 2, 3
+ON CONFLICT (environment_id, name, slot) DO UPDATE
+    SET count = least(known.count, 9007199254740991 - excluded.count) + excluded.count,
+        valued = least(known.valued, 9007199254740991 - excluded.valued) + excluded.valued,
+        total = known.total + excluded.total,
+        least = least(known.least, excluded.least),
+        most = greatest(known.most, excluded.most),
+        last_at = greatest(known.last_at, excluded.last_at);
+
+-- name: add_losses
+INSERT INTO upstream_loss AS known (environment_id, slot, what, reason, count)
+SELECT environment_id, to_timestamp(slot_s), what, reason, count
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[])
+    AS new (environment_id, slot_s, what, reason, count)
+ORDER BY 1, 2, 3, 4
+ON CONFLICT (environment_id, slot, what, reason) DO UPDATE
+    SET count = least(known.count, 9007199254740991 - excluded.count) + excluded.count;
+
+-- name: add_attributes
+INSERT INTO context_attribute AS known (environment_id, kind, attribute, type, seen, last_on)
+SELECT environment_id, kind, attribute, type, seen, to_timestamp(slot_s)::date
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
+    AS new (environment_id, kind, attribute, type, seen, slot_s)
+ORDER BY 1, 2, 3, 4
+ON CONFLICT (environment_id, kind, attribute, type) DO UPDATE
+    SET seen = least(known.seen, 9007199254740991 - excluded.seen) + excluded.seen,
+        last_on = greatest(known.last_on, excluded.last_on);
+
+-- name: add_values
+INSERT INTO context_value AS known (environment_id, kind, attribute, type, value, seen, last_on)
+SELECT environment_id, kind, attribute, type, value, seen, to_timestamp(slot_s)::date
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
+    AS new (environment_id, kind, attribute, type, value, seen, slot_s)
+ORDER BY 1, 2, 3, 4, 5
+ON CONFLICT (environment_id, kind, attribute, type, value) DO UPDATE
+    SET seen = least(known.seen, 9007199254740991 - excluded.seen) + excluded.seen,
+        last_on = greatest(known.last_on, excluded.last_on);
+
+-- name: prune_attributes
+-- The newest are kept, of one day the most frequent.
+DELETE FROM context_attribute AS old USING (
+    SELECT kind, attribute FROM (
+        SELECT kind, attribute, row_number() OVER (
+            ORDER BY max(last_on) DESC, sum(seen) DESC, kind, attribute
+        ) AS place
+        FROM context_attribute WHERE environment_id = $1 GROUP BY kind, attribute
+    ) AS ranked WHERE place > $2
+) AS surplus
+WHERE old.environment_id = $1
+    AND (old.kind, old.attribute) = (surplus.kind, surplus.attribute);
+
+-- name: prune_values
+-- Also those whose attribute was not kept.
+DELETE FROM context_value AS old USING (
+    SELECT kind, attribute, type, value FROM (
+        SELECT kind, attribute, type, value, row_number() OVER (
+            PARTITION BY kind, attribute ORDER BY last_on DESC, seen DESC, type, value
+        ) AS place
+        FROM context_value WHERE environment_id = $1
+    ) AS ranked
+    WHERE place > $2 OR NOT EXISTS (
+        SELECT FROM context_attribute AS kept
+        WHERE kept.environment_id = $1
+            AND (kept.kind, kept.attribute) = (ranked.kind, ranked.attribute)
+    )
+) AS surplus
+WHERE old.environment_id = $1
+    AND (old.kind, old.attribute, old.type, old.value)
+        = (surplus.kind, surplus.attribute, surplus.type, surplus.value);
+
+-- name: age_attributes
+DELETE FROM context_attribute WHERE last_on < $1::date;
+
+-- name: age_values
+DELETE FROM context_value WHERE last_on < $1::date;
+
+-- name: erase_contexts
+WITH attributes AS (
+    DELETE FROM context_attribute WHERE environment_id = $1
+)
+DELETE FROM context_value WHERE environment_id = $1;
+
+-- name: context_attributes
+SELECT kind, attribute, type, seen, last_on FROM context_attribute
+WHERE environment_id = $1 ORDER BY kind, attribute, type;
+
+-- name: context_values
+SELECT kind, attribute, type, value, seen, last_on FROM context_value
+WHERE environment_id = $1 ORDER BY kind, attribute, seen DESC, type, value;
+
+-- name: exposure_totals
+-- Once through what is asked for: everything, by variation, by reason, by version. Whichever
+-- columns are not grouped by are null.
+SELECT variation, reason, version,
+    least(coalesce(sum(count), 0), 9007199254740991)::bigint AS count,
+    max(last_at) AS last_at
+FROM exposure_count
+WHERE environment_id = $1 AND flag = $2 AND slot >= $3 AND slot < $4
+GROUP BY GROUPING SETS ((), (variation), (reason), (version))
+ORDER BY count DESC LIMIT $5;
+
+-- name: exposure_series
+SELECT date_bin($5, slot, $3) AS at, variation, least(sum(count), 9007199254740991)::bigint AS count
+FROM exposure_count
+WHERE environment_id = $1 AND flag = $2 AND slot >= $3 AND slot < $4
+GROUP BY 1, 2 ORDER BY 1, 2 LIMIT $6;
+
+-- name: exposures_by_flag
+SELECT flag, least(sum(count), 9007199254740991)::bigint AS count, max(last_at) AS last_at
+FROM exposure_count
+WHERE environment_id = $1 AND slot >= $2 AND slot < $3
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $4;
+
+-- name: events_by_name
+SELECT name, least(sum(count), 9007199254740991)::bigint AS count,
+    least(sum(valued), 9007199254740991)::bigint AS valued,
+    sum(total) AS total, min(least) AS least, max(most) AS most, max(last_at) AS last_at
+FROM tracked_event_count
+WHERE environment_id = $1 AND slot >= $2 AND slot < $3
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $4;
+
+-- name: losses
+SELECT what, reason, least(sum(count), 9007199254740991)::bigint AS count
+FROM upstream_loss
+WHERE environment_id = $1 AND slot >= $2 AND slot < $3
+GROUP BY 1, 2 ORDER BY 1, 2;

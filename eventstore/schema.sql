@@ -205,6 +205,57 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.ensure_days(days date[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    parent text;
+    part text;
+    wanted date;
+BEGIN
+    PERFORM turn_of_days();
+    FOREACH parent IN ARRAY tables_by_day() LOOP
+        FOREACH wanted IN ARRAY days LOOP
+            part := parent || '_' || to_char(wanted, 'YYYYMMDD');
+            -- Not to_regclass(): it may remember that there was no such table before the turn.
+            CONTINUE WHEN EXISTS (
+                SELECT FROM pg_inherits AS link JOIN pg_class AS child ON child.oid = link.inhrelid
+                WHERE link.inhparent = parent::regclass AND child.relname = part
+            );
+            EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS)', part, parent);
+            EXECUTE format(
+                'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, part,
+                wanted::timestamp AT TIME ZONE 'UTC', (wanted + 1)::timestamp AT TIME ZONE 'UTC'
+            );
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION public.forget_days(before date) RETURNS integer
+    LANGUAGE plpgsql
+    SET lock_timeout TO '2s'
+    AS $$
+DECLARE
+    part regclass;
+    dropped integer := 0;
+BEGIN
+    PERFORM turn_of_days();
+    FOR part IN
+        SELECT child.oid::regclass
+        FROM unnest(tables_by_day()) WITH ORDINALITY AS parent (name, place)
+        JOIN pg_inherits AS link ON link.inhparent = parent.name::regclass
+        JOIN pg_class AS child ON child.oid = link.inhrelid
+        WHERE right(child.relname, 8) < to_char(before, 'YYYYMMDD')
+        ORDER BY parent.place, child.relname
+    LOOP
+        EXECUTE format('DROP TABLE %s', part);
+        dropped := dropped + 1;
+    END LOOP;
+    RETURN dropped;
+END
+$$;
+
 CREATE FUNCTION public.genesis_hash() RETURNS bytea
     LANGUAGE sql IMMUTABLE
     RETURN decode(repeat('00'::text, 32), 'hex'::text);
@@ -263,6 +314,14 @@ CREATE FUNCTION public.running_cluster(OUT system_identifier bigint, OUT timelin
     LANGUAGE sql
     RETURN ROW((pg_control_system()).system_identifier, ((('x'::text || "left"(pg_walfile_name(pg_current_wal_insert_lsn()), 8)))::bit(32))::integer);
 
+CREATE FUNCTION public.tables_by_day() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    RETURN ARRAY['exposure_count'::text, 'tracked_event_count'::text, 'upstream_loss'::text];
+
+CREATE FUNCTION public.turn_of_days() RETURNS void
+    LANGUAGE sql
+    RETURN pg_advisory_xact_lock(('01001000010000010100110001011001010001000100000101011001'::"bit")::bigint);
+
 CREATE TABLE public.account (
     account_id text NOT NULL COLLATE pg_catalog."C",
     email text NOT NULL,
@@ -270,6 +329,37 @@ CREATE TABLE public.account (
     password_hash text,
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+CREATE TABLE public.context_attribute (
+    environment_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    attribute text NOT NULL COLLATE pg_catalog."C",
+    type text NOT NULL COLLATE pg_catalog."C",
+    seen bigint NOT NULL,
+    last_on date NOT NULL
+);
+
+CREATE TABLE public.context_value (
+    environment_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    attribute text NOT NULL COLLATE pg_catalog."C",
+    type text NOT NULL COLLATE pg_catalog."C",
+    value text NOT NULL COLLATE pg_catalog."C",
+    seen bigint NOT NULL,
+    last_on date NOT NULL
+);
+
+CREATE TABLE public.exposure_count (
+    environment_id text NOT NULL COLLATE pg_catalog."C",
+    flag text NOT NULL COLLATE pg_catalog."C",
+    slot timestamp with time zone NOT NULL,
+    version bigint NOT NULL,
+    variation text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    count bigint NOT NULL,
+    last_at timestamp with time zone NOT NULL
+)
+PARTITION BY RANGE (slot);
 
 CREATE TABLE public.installation (
     only_one boolean DEFAULT true NOT NULL,
@@ -301,14 +391,50 @@ CREATE TABLE public.snapshot (
     state bytea NOT NULL
 );
 
+CREATE TABLE public.tracked_event_count (
+    environment_id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    slot timestamp with time zone NOT NULL,
+    count bigint NOT NULL,
+    valued bigint NOT NULL,
+    total double precision NOT NULL,
+    "least" double precision,
+    most double precision,
+    last_at timestamp with time zone NOT NULL
+)
+PARTITION BY RANGE (slot);
+
+CREATE TABLE public.upstream_batch (
+    batch_id uuid NOT NULL,
+    written_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.upstream_loss (
+    environment_id text NOT NULL COLLATE pg_catalog."C",
+    slot timestamp with time zone NOT NULL,
+    what text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    count bigint NOT NULL
+)
+PARTITION BY RANGE (slot);
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (log_id, actor_id, idempotency_key);
 
+ALTER TABLE ONLY public.context_attribute
+    ADD CONSTRAINT context_attribute_pkey PRIMARY KEY (environment_id, kind, attribute, type);
+
+ALTER TABLE ONLY public.context_value
+    ADD CONSTRAINT context_value_pkey PRIMARY KEY (environment_id, kind, attribute, type, value);
+
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (log_id, seq);
+
+ALTER TABLE ONLY public.exposure_count
+    ADD CONSTRAINT exposure_count_pkey PRIMARY KEY (environment_id, flag, slot, version, variation, reason);
 
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (only_one);
@@ -325,7 +451,20 @@ ALTER TABLE ONLY public.schema_migration
 ALTER TABLE ONLY public.snapshot
     ADD CONSTRAINT snapshot_pkey PRIMARY KEY (log_id, fold, fold_version, seq);
 
+ALTER TABLE ONLY public.tracked_event_count
+    ADD CONSTRAINT tracked_event_count_pkey PRIMARY KEY (environment_id, name, slot);
+
+ALTER TABLE ONLY public.upstream_batch
+    ADD CONSTRAINT upstream_batch_pkey PRIMARY KEY (batch_id);
+
+ALTER TABLE ONLY public.upstream_loss
+    ADD CONSTRAINT upstream_loss_pkey PRIMARY KEY (environment_id, slot, what, reason);
+
 CREATE UNIQUE INDEX account_by_email ON public.account USING btree (lower(email));
+
+CREATE INDEX context_attribute_by_day ON public.context_attribute USING btree (last_on);
+
+CREATE INDEX context_value_by_day ON public.context_value USING btree (last_on);
 
 CREATE INDEX event_by_actor ON public.event USING btree (log_id, actor_id, seq);
 
@@ -334,6 +473,8 @@ CREATE INDEX event_by_entity ON public.event USING btree (log_id, entity_kind, e
 CREATE INDEX event_by_time ON public.event USING btree (log_id, recorded_at);
 
 CREATE INDEX event_by_type ON public.event USING btree (log_id, type, seq);
+
+CREATE INDEX upstream_batch_by_time ON public.upstream_batch USING btree (written_at);
 
 CREATE TRIGGER event_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change_of_history();
 
