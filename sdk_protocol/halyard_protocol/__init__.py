@@ -24,6 +24,7 @@ Rooms:
     strict, limits        fields that a type does not have; every bound by name
     openfeature           OpenFeature's words for answers and contexts
     schema                all of it as JSON Schema
+    canonical             JSON in one form only, for digests that two parties take
     messages, close_codes the words of the stream
     session               both halves of a stream's conversation, without I/O
 

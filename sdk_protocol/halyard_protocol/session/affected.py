@@ -1,23 +1,13 @@
 """Which flags may answer otherwise after a change: the changed ones, and those that lean on them.
 
-A flag leans on the segments that its rules name, on its prerequisites, and on the environment
-where a condition asks for that kind. All of it is followed through: a segment's rule may name a
-segment, a prerequisite may have prerequisites.
+What leaning means is told in :mod:`halyard_protocol.session.leaning`. Here the whole ruleset is
+looked through: right for whoever is asked seldom, and would otherwise have to keep an index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from halyard_protocol.conditions import (
-    SEGMENT_OPERATORS,
-    All,
-    AnyOf,
-    Condition,
-    Leaf,
-    Not,
-)
-from halyard_protocol.ruleset import Flag, Ruleset, Segment
+from halyard_protocol.ruleset import Flag, Ruleset
+from halyard_protocol.session.leaning import THE_ENVIRONMENT, Place, leans_on
 from halyard_protocol.session.replica import Changed
 
 
@@ -30,8 +20,8 @@ def affected(ruleset: Ruleset, changed: Changed) -> frozenset[str]:
     flags = [flag for flag in ruleset.flags.values() if isinstance(flag, Flag)]
     keys = set(changed.flags)
     if changed.segments or changed.environment:
-        segments = _leaning_segments(ruleset, changed)
-        keys.update(f.key for f in flags if _leans(_flag_leaves(f), segments, changed.environment))
+        places = _leaning_segments(ruleset, changed)
+        keys.update(flag.key for flag in flags if not places.isdisjoint(leans_on(flag)))
     leaning = [flag for flag in flags if flag.prerequisites]
     while more := {f.key for f in leaning if f.key not in keys and _requires(f, keys)}:
         keys |= more
@@ -42,46 +32,18 @@ def _requires(flag: Flag, keys: set[str]) -> bool:
     return any(prerequisite.flag in keys for prerequisite in flag.prerequisites)
 
 
-def _leaning_segments(ruleset: Ruleset, changed: Changed) -> set[str]:
-    segments = set(changed.segments)
+def _leaning_segments(ruleset: Ruleset, changed: Changed) -> set[Place]:
+    """The segments that changed or lean on what did, and the environment where that did."""
+    places: set[Place] = {("segment", key) for key in changed.segments}
+    if changed.environment:
+        places.add(THE_ENVIRONMENT)
+    named: dict[Place, frozenset[Place]] = {
+        ("segment", segment.key): leans_on(segment) for segment in ruleset.segments.values()
+    }
     while more := {
-        segment.key
-        for segment in ruleset.segments.values()
-        if segment.key not in segments
-        and _leans(_segment_leaves(segment), segments, changed.environment)
+        place
+        for place, others in named.items()
+        if place not in places and not places.isdisjoint(others)
     }:
-        segments |= more
-    return segments
-
-
-def _leans(leaves: Iterable[Leaf], segments: set[str], environment: bool) -> bool:
-    return any(
-        (leaf.op in SEGMENT_OPERATORS and not segments.isdisjoint(_strings(leaf)))
-        or (environment and leaf.kind == "environment")
-        for leaf in leaves
-    )
-
-
-def _strings(leaf: Leaf) -> Iterator[str]:
-    return (value for value in leaf.values if isinstance(value, str))
-
-
-def _flag_leaves(flag: Flag) -> Iterator[Leaf]:
-    for rule in flag.rules:
-        yield from _leaves(rule.when)
-
-
-def _segment_leaves(segment: Segment) -> Iterator[Leaf]:
-    for rule in segment.rules:
-        yield from _leaves(rule.when)
-
-
-def _leaves(condition: Condition) -> Iterator[Leaf]:
-    match condition:
-        case Leaf():
-            yield condition
-        case All(children) | AnyOf(children):
-            for child in children:
-                yield from _leaves(child)
-        case Not(child):
-            yield from _leaves(child)
+        places |= more
+    return places
