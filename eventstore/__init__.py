@@ -16,7 +16,8 @@ Rooms:
     counts       the rows and batches in which gateways hand that over
     contexts     a bounded sample of what contexts look like
     accounts     personal data of operators, which no event may hold
-    pool         connections, and whether they lead to the history that was known
+    pool         connections, whether they lead to the history that was known, how long one waits
+    histogram    how long things took, as counts: for every package above, too
     migrate      the schema, forward only
     schema_dump  what all migrations come to: ``schema.sql``, for people to read
     statements   the SQL of ``queries.sql``, by name

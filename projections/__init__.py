@@ -19,6 +19,7 @@ Rooms:
     building      a ruleset into a new generation, and the swap
     comparison    what differs between two rulesets (pure)
     rebuild, verify    afresh from the first event, to replace or to compare
+    counters      what was counted since the start
     status        how each ruleset stands to its log
 
 Invariants:

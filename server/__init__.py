@@ -17,6 +17,7 @@ Rooms:
     credentials   passwords, tokens and keys: drawn and hashed
     writing       the only write path: one writer for each log in use
     evaluating    what flags answer, from the folded state of a project
+    metrics       what ``/metrics`` answers
     http          routes, problems, paging, OpenAPI
     cli           the command ``halyard``
     dev           what ``halyard dev`` adds: a demo, ``dev.json``, a welcome

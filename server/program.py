@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-import asyncpg
 import structlog
 import uvicorn
 from redis.asyncio import Redis
@@ -22,14 +21,15 @@ from redis.asyncio import Redis
 from eventstore.accounts import Accounts
 from eventstore.follow import Follower
 from eventstore.migrate import require_current
-from eventstore.pool import create_pool
+from eventstore.pool import ObservedPool, create_pool
 from eventstore.store import EventStore
 from projections.rulesets import Rulesets
 from projections.runner import Projector
-from server.http import operations
+from server.http import metrics, operations
 from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
+from server.http.counters import HttpCounters
 from server.http.dependencies import Dependencies
 from server.http.event_stream import EventStreams
 from server.http.heads import BoundedHeads
@@ -37,6 +37,12 @@ from server.http.routes import Route
 from server.http.table import KEY_ROUTES, ROUTES
 from server.installation import ensure_admin, ensure_token
 from server.listening import BACKLOG, listen
+from server.metrics.exposition import Exposition, Figures
+from server.metrics.loop_lag import LoopLag
+from server.metrics.process import ProcessFigures
+from server.metrics.requests import RequestFigures
+from server.metrics.stream import StreamFigures
+from server.metrics.writing import WritingFigures
 from server.readiness import Readiness, RulesetsPresence
 from server.redis_client import connect_redis
 from server.settings import Settings
@@ -57,6 +63,7 @@ class Program:
     """The parts of a running process."""
 
     settings: Settings
+    pool: ObservedPool
     store: EventStore
     accounts: Accounts
     redis: Redis
@@ -66,6 +73,7 @@ class Program:
     readiness: Readiness
     projector: Projector | None
     gateway: Gateway
+    loop_lag: LoopLag
     port: int
 
 
@@ -95,7 +103,7 @@ async def serve(settings: Settings, prepare: Prepare | None = None) -> None:
 
 @asynccontextmanager
 async def _running(
-    settings: Settings, pool: asyncpg.Pool, redis: Redis, listener: socket.socket
+    settings: Settings, pool: ObservedPool, redis: Redis, listener: socket.socket
 ) -> AsyncIterator[Program]:
     """Start the roles; at the end of the block stop them."""
     store, rulesets = EventStore(pool), Rulesets(redis)
@@ -115,16 +123,19 @@ async def _running(
         )
         follower = Follower(store)
         wakes.tell(follower.nudge)
+        loop_lag = LoopLag()
         runs = [
             follower.run(),
             writers.follow(follower),
             wakes.run(),
             gateway.run(),
+            loop_lag.run(),
             *([projector.run()] if projector else []),
         ]
         running = [tasks.create_task(run) for run in runs]
         yield Program(
             settings=settings,
+            pool=pool,
             store=store,
             accounts=Accounts(pool),
             redis=redis,
@@ -134,6 +145,7 @@ async def _running(
             readiness=Readiness(store, redis, presence, gateway),
             projector=projector,
             gateway=gateway,
+            loop_lag=loop_lag,
             port=int(listener.getsockname()[1]),
         )
         writers.stop()
@@ -177,11 +189,11 @@ def _routes(settings: Settings) -> tuple[Route, ...]:
     if "api" in settings.roles:
         return ROUTES
     of_gateway = KEY_ROUTES if "gateway" in settings.roles else ()
-    return (*operations.ROUTES, *of_gateway)
+    return (*operations.ROUTES, *metrics.ROUTES, *of_gateway)
 
 
 def _dependencies(program: Program) -> Dependencies:
-    readiness = program.readiness
+    readiness, counters = program.readiness, HttpCounters()
     return Dependencies(
         writers=program.writers,
         store=program.store,
@@ -196,7 +208,21 @@ def _dependencies(program: Program) -> Dependencies:
         rulesets=program.rulesets,
         gateway=program.gateway,
         event_streams=_event_streams(program),
+        counters=counters,
+        metrics=_exposition(program, counters),
     )
+
+
+def _exposition(program: Program, counters: HttpCounters) -> Exposition:
+    settings = program.settings
+    figures: list[Figures] = [
+        ProcessFigures(program.loop_lag, settings.roles),
+        RequestFigures(counters),
+        WritingFigures(program.writers, program.pool),
+    ]
+    if {"api", "gateway"} & set(settings.roles):  # both serve SDK keys
+        figures.append(StreamFigures(program.gateway))
+    return Exposition(figures, token=settings.metrics_token)
 
 
 def _event_streams(program: Program) -> EventStreams:

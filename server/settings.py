@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int = 10
     tombstone_days: float = 30.0
     reuse_port: bool = False
+    metrics_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("database_pool_size", "Connections to PostgreSQL at most.", _whole(2, 200)),
     Setting("tombstone_days", "Days after which deletions are forgotten.", _number(1, 3650)),
     Setting("reuse_port", "Let several processes listen on one port.", _yes_or_no),
+    Setting(
+        "metrics_token", "What /metrics asks for; all may read it without.", _long(20), secret=True
+    ),
 )
 
 

@@ -109,6 +109,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read frames, or the upgrade request."""
         self._unanswered = 0
+        self._gateway.counters.bytes_received += len(data)
         try:
             self._wire.receive_data(data)
             for event in self._wire.events_received():
@@ -125,6 +126,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The transport's buffer is over its high-water mark: this client is behind."""
         self.session.writable = False
+        self._gateway.counters.behind += 1
         if self.transport is not None and not self.transport.is_closing():
             self._stalled = (self._gateway.now_s(), self.transport.get_write_buffer_size())
             self.transport.pause_reading()
@@ -132,6 +134,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The buffer was drained: bring the client to the head with one frame."""
         self.session.writable = True
+        self._gateway.counters.behind -= 1
         self._stalled = None
         if self.transport is None or self.transport.is_closing():
             return
@@ -143,6 +146,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The transport is gone."""
         self.transport = None
+        if not self.session.writable:
+            self._gateway.counters.behind -= 1
         self._members.discard(self)
         self._gateway.gone(self)
 
@@ -167,6 +172,7 @@ class Connection(asyncio.Protocol):
         """Write a frame of the session, which has not ended; it may be shared with others."""
         if self.transport is not None:
             self.transport.write(frame)
+            self._gateway.counters.bytes_sent += len(frame)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Say why, and close; the client has a few seconds to answer."""
@@ -214,7 +220,12 @@ class Connection(asyncio.Protocol):
         self._unanswered += 1
         environment = self.environment
         heartbeat = None if environment is None else self.session.heartbeat(environment.feed)
-        self.transport.write(PING if heartbeat is None else PING + heartbeat)
+        counters, frame = self._gateway.counters, PING
+        counters.pings += 1
+        if heartbeat is not None:
+            counters.heartbeats += 1
+            frame += heartbeat
+        self.send(frame)
 
     def _next_visit_s(self, now_s: float) -> float | None:
         if self.transport is None:
@@ -243,7 +254,7 @@ class Connection(asyncio.Protocol):
             if self.transport is None or self.transport.is_closing():
                 return
             if data:
-                self.transport.write(data)
+                self.send(data)
             else:
                 self._end_of_stream(self.transport)
 

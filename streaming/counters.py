@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counters:
-    """All of them only grow, but for ``connections``."""
+    """All of them only grow, but for ``behind``."""
 
-    connections: int = 0
-    """WebSockets open at present."""
+    behind: int = 0
+    """Connections at present whose transport takes no more."""
     accepted: int = 0
     refused: int = 0
     """Handshakes answered with anything but 101."""
@@ -27,6 +27,12 @@ class Counters:
     """Tracking events from connections whose key was not, or not yet, accepted."""
     broadcasts: int = 0
     broadcast_frames: int = 0
+    heartbeats: int = 0
+    goodbyes: int = 0
+    pings: int = 0
+    bytes_sent: int = 0
+    """Handed to transports, frames and handshakes alike."""
+    bytes_received: int = 0
     catch_ups: int = 0
     """Conflated ``changes`` to connections that were behind."""
     snapshots: int = 0
@@ -40,6 +46,8 @@ class Counters:
     """Published messages that could not be read."""
     reads: int = 0
     read_failures: int = 0
+    heard_at_s: float | None = None
+    """When anything was last heard through pub/sub, on the monotonic clock."""
     subscription_losses: int = 0
     deaf: int = 0
     """Subscriptions that looked healthy and heard nothing."""

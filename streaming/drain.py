@@ -56,6 +56,7 @@ def _say_goodbye(gateway: Gateway, window_s: float) -> None:
             after_ms = round(1000 * window_s * place / len(connections))
             frame = goodbye(connection.environment.feed, "the server is going away", after_ms)
             connection.send(frame)
+            gateway.counters.goodbyes += 1
 
 
 async def _empty(gateway: Gateway, within_s: float) -> None:

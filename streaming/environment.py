@@ -199,6 +199,8 @@ class Environment:
         for frame in frames:
             connection.send(frame)
         if frames:
+            if self.feed.stale and session.state is State.LIVE:
+                self.counters.heartbeats += 1
             # Out of touch, the answer ends with a heartbeat that says so.
             self._answered(connection, changes=len(frames) > 1 + self.feed.stale)
 

@@ -124,7 +124,8 @@ class Hub:
         environment = self._channels.get(channel)
         if environment is None:
             return
-        self._watches[environment].heard(time.monotonic())
+        self._counters.heard_at_s = now_s = time.monotonic()
+        self._watches[environment].heard(now_s)
         try:
             published = decode_published(data)
         except MalformedPublication as error:

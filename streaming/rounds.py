@@ -84,7 +84,9 @@ class Rounds:
                 sent += 1
             elif connection.session.state is State.WAITING:
                 self._environment.advance(connection)
-        self._environment.counters.broadcast_frames += sent
+        counters = self._environment.counters
+        counters.broadcast_frames += sent
+        counters.bytes_sent += sent * len(broadcast.frame)
 
     def _end(self) -> None:
         feed, (epoch, to) = self._environment.feed, self._to

@@ -11,6 +11,7 @@ Rooms:
     dispatch          from a method and a path to a route
     heads             a bound on request lines and headers
     border            one request: route, authenticate, authorise, answer, log
+    counters          how often each route answered what, and how soon
     call, replies     what a handler receives and what it gives back
     faults, problems  what can be wrong with a request; exceptions as problems, in one table
     auth, permissions who is asking, and what may be asked
@@ -30,8 +31,8 @@ Rooms:
     event_stream      streams of server-sent events that tell of changes
     cross_origin      what lets a page of another origin ask
     ofrep             evaluation as OpenFeature's providers ask for it
-    operations, projection_status
-                      what operators and load balancers ask
+    operations, projection_status, metrics
+                      what operators, load balancers and monitoring ask
     openapi           the table as OpenAPI 3.1; body_types and command_schema are the types of
                       bodies for it
 

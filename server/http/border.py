@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.http.auth import admit
 from server.http.call import Call
+from server.http.counters import UNROUTED, Asked
 from server.http.dependencies import Dependencies
 from server.http.dispatch import Found, MethodMissing, Tree
 from server.http.faults import BodyTooLarge, BodyTooSlow, MethodNotAllowed, NoSuchRoute
@@ -47,11 +48,21 @@ class Border(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        counters = self._dependencies.counters
+        counters.in_flight += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            counters.in_flight -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         call = Call(self._dependencies, scope, receive)
         found = self._tree.find(call.method, call.path)
         template = found.route.path if isinstance(found, Found) else _UNROUTED
         reply = await self._reply(call, found)
+        took_s = time.perf_counter() - started
+        self._dependencies.counters.answered(_asked(found), reply.status, took_s)
         try:
             await send_reply(send, reply, call.request_id, bodiless=call.method == "HEAD")
         finally:
@@ -92,6 +103,10 @@ class Border(BaseRoute):
                 return await _rest_of_body(message.get("body", b""), limit_bytes, receive)
         except TimeoutError as error:
             raise BodyTooSlow(timeout_s) from error
+
+
+def _asked(found: Found[Route] | MethodMissing | None) -> Asked:
+    return Asked(found.route.method, found.route.path) if isinstance(found, Found) else UNROUTED
 
 
 def _beginning(path: str) -> str:

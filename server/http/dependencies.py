@@ -10,8 +10,10 @@ from eventstore.store import EventStore
 from projections.rulesets import Rulesets
 from server.evaluating.evaluators import Evaluators
 from server.http.auth import Authenticator
+from server.http.counters import HttpCounters
 from server.http.event_stream import EventStreams
 from server.http.ofrep.answers import KeptAnswers
+from server.metrics.exposition import Exposition
 from server.writing.writers import Writers
 from streaming.gateway import Gateway
 
@@ -59,3 +61,6 @@ class Dependencies:
     """What keeps rulesets current for SDK keys, where this process has it."""
     event_streams: EventStreams = field(default_factory=EventStreams)
     ofrep_answers: KeptAnswers = field(default_factory=KeptAnswers)
+    counters: HttpCounters = field(default_factory=HttpCounters)
+    metrics: Exposition = field(default_factory=lambda: Exposition(()))
+    """What ``/metrics`` answers."""

@@ -13,6 +13,7 @@ from server.http import (
     events,
     flag_settings,
     flags,
+    metrics,
     operations,
     posted,
     projection_status,
@@ -52,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     *ofrep.ROUTES,
     *projection_status.ROUTES,
     *operations.ROUTES,
+    *metrics.ROUTES,
     reading(
         "/openapi.json",
         read_description,

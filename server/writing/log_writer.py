@@ -24,6 +24,7 @@ from eventstore.errors import StoreBusy, StoreError, StoreUnavailable
 from eventstore.log import Appended, Batch, Behind, Duplicate, Forked, Recorded
 from eventstore.store import EventStore
 from server.writing.aggregate import Decider, StateT
+from server.writing.counters import WritingCounters
 from server.writing.errors import (
     FoldOutdated,
     IdempotencyMismatch,
@@ -89,9 +90,15 @@ class LogWriter(Generic[StateT]):
     """Decides and appends for one log, and holds its state for readers."""
 
     def __init__(
-        self, log_id: str, decider: Decider[StateT], store: EventStore, published: Published
+        self,
+        log_id: str,
+        decider: Decider[StateT],
+        store: EventStore,
+        published: Published,
+        counters: WritingCounters | None = None,
     ) -> None:
         self.log_id = log_id
+        self._counters = counters or WritingCounters()
         self._store = store
         self._published = published
         self._history = LogHistory(store, decider)
@@ -149,6 +156,11 @@ class LogWriter(Generic[StateT]):
         """Nobody waits for anything."""
         return not self._queue and not self._waiters and not self._settling
 
+    @property
+    def queued(self) -> int:
+        """Submissions that nobody has begun to settle."""
+        return len(self._queue)
+
     async def folded(self, min_seq: int = 0, timeout_s: float = 5.0) -> FoldedLog[StateT]:
         """The state at the log's end as this process knows it, at ``min_seq`` at least.
 
@@ -193,6 +205,8 @@ class LogWriter(Generic[StateT]):
         batch = [pending for pending in batch if not pending.answer.cancelled()]
         if self._queue:
             self._work.set()
+        if batch:
+            self._counters.batches.observe(len(batch))
         self._settling = True
         try:
             await self._settle_whatever_comes(batch)

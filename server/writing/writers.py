@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +11,13 @@ from domain.commands import CreateProject
 from domain.errors import Refusal
 from domain.state import ProjectState
 from domain.system import SYSTEM_LOG, SystemState
+from eventstore.errors import StoreError
 from eventstore.follow import Follower
 from eventstore.store import EventStore
+from server.writing.aggregate import Decider, StateT
+from server.writing.counters import WritingCounters
 from server.writing.deciders import PROJECT, SYSTEM
-from server.writing.errors import LogPoisoned, LogUnknown
+from server.writing.errors import LogPoisoned, LogUnknown, WritingError
 from server.writing.folded_log import FoldedLog
 from server.writing.history import LogHistory
 from server.writing.log_writer import LogWriter, Published
@@ -31,6 +35,7 @@ class Writers:
     """
 
     def __init__(self, store: EventStore, tasks: asyncio.TaskGroup, published: Published) -> None:
+        self.counters = WritingCounters()
         self._store = store
         self._tasks = tasks
         self._published = published
@@ -41,6 +46,16 @@ class Writers:
 
     async def submit(self, log_id: str, submission: Submission) -> Answer:
         """Have a submission decided and appended; see :meth:`LogWriter.submit`."""
+        began_s, commands = time.perf_counter(), len(submission.commands)
+        try:
+            answer = await self._submit(log_id, submission)
+        except (Refusal, WritingError, StoreError) as error:
+            self.counters.settled(commands, time.perf_counter() - began_s, error)
+            raise
+        self.counters.settled(commands, time.perf_counter() - began_s)
+        return answer
+
+    async def _submit(self, log_id: str, submission: Submission) -> Answer:
         if log_id == SYSTEM_LOG:
             return await self._system_writer().submit(submission)
         if isinstance(submission.commands[0], CreateProject):
@@ -104,6 +119,11 @@ class Writers:
     def _in_use(self, log_id: str) -> LogWriter[Any] | None:
         return self._system if log_id == SYSTEM_LOG else self._projects.get(log_id)
 
+    @property
+    def queued(self) -> tuple[int, int]:
+        """How many logs are in use, and how many submissions wait before all of them."""
+        return len(self._running), sum(writer.queued for writer in self._running)
+
     def stop(self) -> None:
         """End all tasks; who waits is told that the server is stopping."""
         for task in self._running.values():
@@ -140,7 +160,7 @@ class Writers:
         writer = self._projects.pop(log_id, None)
         if writer is None:
             self._make_room()
-            writer = LogWriter(log_id, PROJECT, self._store, self._published)
+            writer = self._new_writer(log_id, PROJECT)
             self._start(writer)
         self._projects[log_id] = writer
         return writer
@@ -159,9 +179,12 @@ class Writers:
 
     def _system_writer(self) -> LogWriter[SystemState]:
         if self._system is None:
-            self._system = LogWriter(SYSTEM_LOG, SYSTEM, self._store, self._published)
+            self._system = self._new_writer(SYSTEM_LOG, SYSTEM)
             self._start(self._system)
         return self._system
+
+    def _new_writer(self, log_id: str, decider: Decider[StateT]) -> LogWriter[StateT]:
+        return LogWriter(log_id, decider, self._store, self._published, self.counters)
 
     def _start(self, writer: LogWriter[Any]) -> None:
         task = self._tasks.create_task(writer.run(), name=f"writer of {writer.log_id}")
