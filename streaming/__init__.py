@@ -7,6 +7,8 @@ Rooms:
     gateway       what a process composes: protocol factory, life cycle, status
     connection    one WebSocket: bytes to messages and back; no task, timer or queue of its own
     handshake     the upgrade request, and WebSocket rules where they differ from the library's
+    limits        how many may come in, and how quickly; when the others may come back
+    turned_away   the answer to those others
     framing       frames of a server, whose bytes serve every connection
     keys          SDK keys as clients present them
     environment   one environment in use: its feed, its connections, what follows from news

@@ -31,11 +31,11 @@ from halyard_protocol.messages import (
 )
 from halyard_protocol.session.server import ServerSession, State
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
-from websockets.protocol import OPEN
+from websockets.protocol import CONNECTING, OPEN
 
 from streaming.framing import PING
-from streaming.handshake import Wire, presented_key, respond
+from streaming.handshake import Wire, presented_key, read_head, respond
+from streaming.settings import HELLO_FRAMES
 
 if TYPE_CHECKING:
     from streaming.environment import Environment
@@ -47,6 +47,10 @@ _LONGEST_REASON_BYTES = 123
 _UNANSWERED = 2
 """A client that has let so many pings pass in silence is gone. Pings are counted, not seconds: when
 it was this process that stood still, nobody else is to blame."""
+
+_PIECE_BYTES = 4 * 1024
+"""What is parsed before frames are counted: a quarter of a megabyte may come as one, and hold forty
+thousand of them."""
 
 log = structlog.get_logger("halyard.stream")
 
@@ -62,6 +66,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_credit",
         "_deadline_s",
         "_fragments",
         "_gateway",
@@ -86,12 +91,15 @@ class Connection(asyncio.Protocol):
         self._wire = Wire(gateway.settings.max_frame_bytes)
         self._fragments: list[bytes] | None = None
         """The beginning of a message of which more frames are to come."""
+        self._credit = gateway.settings.frames_per_heartbeat
+        """How many frames the client may still send before the next visit; negative for good where
+        it sent too many: nothing more is read."""
         self._unanswered = 0
         """Pings since anything was last heard of the client."""
         self._deadline_s = math.inf
         """By when the hello, or the client's answer to a close, is due."""
-        self._stalled: tuple[float, int] | None = None
-        """Since when nothing has moved, and how many bytes are waiting."""
+        self._stalled: tuple[float, int, float] | None = None
+        """Since when nothing has moved, how many bytes are waiting, and since when any were."""
 
     # --- called by the transport
 
@@ -111,13 +119,16 @@ class Connection(asyncio.Protocol):
         self._unanswered = 0
         self._gateway.counters.bytes_received += len(data)
         try:
-            self._wire.receive_data(data)
-            for event in self._wire.events_received():
-                self._heard(event)
+            if self._wire.state is CONNECTING:
+                self._open(data)
+            else:
+                self._read(data)
             self._flush()
         except Exception:  # one of the three borders: one connection's failure stays its own
             log.exception("connection failed", environment=self._environment_id)
             self.close(CloseCode.INTERNAL, "internal error")
+            if self._wire.state is CONNECTING:
+                self._cut()
 
     def eof_received(self) -> None:
         """The client will send no more; the transport closes itself."""
@@ -128,7 +139,8 @@ class Connection(asyncio.Protocol):
         self.session.writable = False
         self._gateway.counters.behind += 1
         if self.transport is not None and not self.transport.is_closing():
-            self._stalled = (self._gateway.now_s(), self.transport.get_write_buffer_size())
+            now_s = self._gateway.now_s()
+            self._stalled = (now_s, self.transport.get_write_buffer_size(), now_s)
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -194,7 +206,9 @@ class Connection(asyncio.Protocol):
         elif not self.session.writable:
             self._watch_stall(now_s)
         elif self._unanswered >= _UNANSWERED:
-            self._cut()
+            # It may have stopped reading, with room in the kernel's buffers for all that was sent:
+            # then it finds this when it goes on.
+            self.close(CloseCode.TOO_SLOW, "pings were not answered")
         elif self._wire.state is OPEN:
             self._beat()
         return self._next_visit_s(now_s)
@@ -210,14 +224,19 @@ class Connection(asyncio.Protocol):
     def _watch_stall(self, now_s: float) -> None:
         assert self.transport is not None  # noqa: S101
         waiting = self.transport.get_write_buffer_size()
-        if self._stalled is None or waiting < self._stalled[1]:
-            self._stalled = (now_s, waiting)
-        elif now_s - self._stalled[0] >= self._gateway.settings.stall_s:
+        settings = self._gateway.settings
+        moved_s, before, since_s = self._stalled or (now_s, waiting + 1, now_s)
+        if now_s - since_s >= settings.behind_s:
+            self.close(CloseCode.TOO_SLOW, "read too slowly for too long")
+        elif waiting < before:
+            self._stalled = (now_s, waiting, since_s)
+        elif now_s - moved_s >= settings.stall_s:
             self.close(CloseCode.TOO_SLOW, "nothing was read for too long")
 
     def _beat(self) -> None:
         assert self.transport is not None  # noqa: S101
         self._unanswered += 1
+        self._credit = self._gateway.settings.frames_per_heartbeat
         environment = self.environment
         heartbeat = None if environment is None else self.session.heartbeat(environment.feed)
         counters, frame = self._gateway.counters, PING
@@ -248,6 +267,21 @@ class Connection(asyncio.Protocol):
 
     # --- bytes and frames
 
+    def _read(self, data: bytes) -> None:
+        for start in range(0, len(data), _PIECE_BYTES):
+            if self._credit < 0:
+                return
+            self._wire.receive_data(data[start : start + _PIECE_BYTES])
+            for event in self._wire.events_received():
+                self._heard(event)
+
+    def _spend(self, frames: int) -> None:
+        """Count what the client sent; too much of it is not even read."""
+        self._credit -= frames
+        if self._credit < 0 and self.transport is not None:
+            self.close(CloseCode.LIMIT, "too many messages")
+            self.transport.pause_reading()
+
     def _flush(self) -> None:
         """Write what the WebSocket protocol itself has to say: handshake, pongs, closes."""
         for data in self._wire.data_to_send():
@@ -272,10 +306,9 @@ class Connection(asyncio.Protocol):
         else:
             transport.close()
 
-    def _heard(self, event: Request | Frame | object) -> None:
+    def _heard(self, event: object) -> None:
+        self._spend(1)
         match event:
-            case Request():
-                self._open(event)
             case Frame(opcode=Opcode.TEXT | Opcode.CONT):
                 self._fragment(event)
             case Frame(opcode=Opcode.BINARY):
@@ -304,6 +337,7 @@ class Connection(asyncio.Protocol):
             return
         match message:
             case Hello():
+                self._spend(HELLO_FRAMES - 1)
                 if self._wire.state is OPEN:
                     self._hello(message)
             case Track():
@@ -329,10 +363,11 @@ class Connection(asyncio.Protocol):
 
     # --- the handshake
 
-    def _open(self, request: Request) -> None:
-        gateway = self._gateway
-        response = respond(self._wire, request, welcome=gateway.welcomes_more())
-        self._wire.send_response(response)
+    def _open(self, head: bytes) -> None:
+        if self._wire.eof_sent:
+            return  # refused, and still sending
+        gateway, request = self._gateway, read_head(head)
+        self._wire.send_response(respond(self._wire, request))
         self._flush()
         if self._wire.state is not OPEN:
             gateway.counters.refused += 1

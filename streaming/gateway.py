@@ -23,8 +23,10 @@ from streaming.counters import Counters
 from streaming.environment import REFUSED
 from streaming.hub import Hub
 from streaming.keys import read_key
+from streaming.limits import Limits
 from streaming.serving import ServedEnvironment, Serving
 from streaming.settings import StreamSettings
+from streaming.turned_away import TurnedAway
 from streaming.wheel import Wheel
 
 _GOLDEN_RATIO = 0.618_033_988_75
@@ -66,7 +68,10 @@ class Gateway:
         self.settings = settings or StreamSettings()
         self.counters = Counters()
         self.connections: set[Connection] = set()
+        self.limits = Limits(self.settings)
         self.draining = False
+        self.leaving_retry_s = 1
+        """After how long a newcomer, sent away while this drains, may come back: to another."""
         self.drains: list[Callable[[float], None]] = []
         """Called when this begins to drain, with the seconds that it may take."""
         self.admission = Admission(self.settings.snapshot_budget_bytes, self.counters)
@@ -80,9 +85,14 @@ class Gateway:
         server_state: Any,
         app_state: object,  # noqa: ARG002
         _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> Connection:
+    ) -> Connection | TurnedAway:
         """A protocol for one upgrade request; what uvicorn's ``ws`` setting is given."""
-        return Connection(self, server_state.connections)
+        if self.draining:
+            wait_s = self.leaving_retry_s
+        elif (wait_s := self.limits.wait_s(self.now_s(), len(self.connections))) == 0:
+            return Connection(self, server_state.connections)
+        self.counters.refused += 1
+        return TurnedAway(wait_s)
 
     async def run(self) -> None:
         """Serve until cancelled. A failure that is not Redis's ends it: let it end the process."""
@@ -133,10 +143,6 @@ class Gateway:
         """The clock of all deadlines."""
         return time.monotonic()
 
-    def welcomes_more(self) -> bool:
-        """Whether another connection would be accepted."""
-        return not self.draining and len(self.connections) < self.settings.max_connections
-
     def joined(self, connection: Connection, presented_key: str) -> None:
         """A handshake is complete; the key decides what becomes of the connection."""
         self.connections.add(connection)
@@ -149,6 +155,8 @@ class Gateway:
             connection.close(CloseCode.KEY_REFUSED, REFUSED)
         elif key.kind == "client":
             connection.close(CloseCode.FORBIDDEN, "client keys are not served here yet")
+        elif not self.limits.enter(key):
+            connection.close(CloseCode.LIMIT, "too many connections with this key")
         else:
             connection.document_key = key.document_key
             self.hub.visit(connection, key.environment)
@@ -163,4 +171,6 @@ class Gateway:
         """A connection's transport is gone."""
         self.left(connection)
         self.admission.forget(connection)
+        if connection.document_key:
+            self.limits.leave(connection.document_key)
         self.connections.discard(connection)

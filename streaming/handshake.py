@@ -14,15 +14,16 @@ from urllib.parse import parse_qs, urlsplit
 
 from halyard_protocol.close_codes import CloseCode
 from halyard_protocol.messages import SUBPROTOCOL
+from websockets.datastructures import Headers
 from websockets.exceptions import NegotiationError
 from websockets.frames import CloseCode as StandardCode
 from websockets.http11 import Request, Response
+from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 PATH = "/stream/v1"
-RETRY_AFTER_S = 2
-"""What is asked of clients that come while the gateway is full or leaving."""
+MAX_HEADERS = 128
 
 _FAULTS_OF_THE_CLIENT = frozenset(
     {
@@ -40,7 +41,9 @@ class Wire(ServerProtocol):
     """Reads and writes the WebSocket frames of one connection."""
 
     def __init__(self, max_frame_bytes: int) -> None:
-        super().__init__(max_size=max_frame_bytes, logger=_silent)
+        # The head was parsed before: what is read here begins with frames.
+        super().__init__(state=OPEN, max_size=max_frame_bytes, logger=_silent)
+        self.state = CONNECTING
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         """Take ours where it is offered, and none where none is."""
@@ -55,14 +58,26 @@ class Wire(ServerProtocol):
         super().fail(CloseCode.BAD_MESSAGE if code in _FAULTS_OF_THE_CLIENT else code, reason)
 
 
-def respond(wire: Wire, request: Request, *, welcome: bool) -> Response:
-    """Decide on an upgrade request. ``welcome`` is False while nobody is let in."""
+def read_head(head: bytes) -> Request:
+    """The upgrade request, as the HTTP protocol that parsed it replays it: in one regular form."""
+    line, *fields = head.removesuffix(b"\r\n\r\n").decode("latin-1").split("\r\n")
+    method, path, protocol = line.split(" ", 2)
+    headers = Headers()
+    for field in fields[: MAX_HEADERS + 1]:
+        name, _, value = field.partition(": ")
+        headers[name] = value
+    return Request(path, headers, method, protocol)
+
+
+def respond(wire: Wire, request: Request) -> Response:
+    """Decide on an upgrade request."""
     if urlsplit(request.path).path != PATH:
         return wire.reject(HTTPStatus.NOT_FOUND, f"WebSockets are served at {PATH}.\n")
-    if not welcome:
-        response = wire.reject(HTTPStatus.SERVICE_UNAVAILABLE, "Come back in a moment.\n")
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
-        return response
+    headers = request.headers
+    if "Transfer-Encoding" in headers or headers.get_all("Content-Length") not in ([], ["0"]):
+        return wire.reject(HTTPStatus.BAD_REQUEST, "An upgrade request has no body.\n")
+    if len(list(headers.raw_items())) > MAX_HEADERS:
+        return wire.reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Too many headers.\n")
     return wire.accept(request)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import msgspec
 from halyard_protocol.messages import HEARTBEAT_S, HELLO_TIMEOUT_S, MAX_CLIENT_FRAME_BYTES
 
+HELLO_FRAMES = 25
+"""An SDK says hello once, and again for each gap, of which it takes eight in a row."""
+
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What tests and operators may want to differ."""
@@ -14,11 +17,22 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     hello_timeout_s: float = HELLO_TIMEOUT_S
     stall_s: float = 30.0
     """A connection to which nothing could be written for this long is closed."""
+    behind_s: float = 300.0
+    """One that takes longer than this to come up to date is closed, however it creeps on: it holds
+    a part of the budget of snapshots."""
     closing_s: float = 5.0
     """How long a client may take to answer a close before its connection is cut."""
     max_frame_bytes: int = MAX_CLIENT_FRAME_BYTES
     max_connections: int = 15_000
     """Below the limit of descriptors, of which HTTP and the databases need some as well."""
+    max_connections_per_key: int = 0
+    """0 for as many as there may be at all; of a client key, half of them at most."""
+    handshakes_per_second: float = 2_000.0
+    """More are told when to come back. One costs about a fifth of a millisecond, and what an SDK
+    asks for then about as much again: so a storm leaves half of a core to those who are there."""
+    frames_per_heartbeat: int = 1_000
+    """What a client may send between two visits of the wheel, each frame counting as one and a
+    hello, which can cost a snapshot, as :data:`HELLO_FRAMES`."""
     write_high_water_bytes: int = 64 * 1024
     unsent_low_water_bytes: int = 32 * 1024
     """TCP_NOTSENT_LOWAT: beyond it the kernel takes no more, so that a slow reader shows."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import time
 from typing import Any
 
+import msgspec
 import pytest
 import redis.asyncio
 from halyard_protocol.codec import encode
-from halyard_protocol.messages import TrackingEvent, Welcome, track_frame
+from halyard_protocol.messages import Heartbeat, Resume, TrackingEvent, Welcome, track_frame
 from halyard_sdk import AsyncClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -232,7 +235,8 @@ async def test_more_connections_than_allowed_are_sent_away_before_the_upgrade(
             with pytest.raises(InvalidStatus) as refused:
                 await running.dial()
             assert refused.value.response.status_code == 503
-            assert refused.value.response.headers["Retry-After"] == "2"
+            assert 10 <= int(refused.value.response.headers["Retry-After"]) <= 30
+            assert running.gateway.counters.refused == 1
 
 
 async def test_a_client_that_says_nothing_is_closed(redis_client: redis.asyncio.Redis) -> None:
@@ -241,12 +245,108 @@ async def test_a_client_that_says_nothing_is_closed(redis_client: redis.asyncio.
         assert await client.closed() == (4408, "no hello in time")
 
 
-async def test_a_client_that_is_not_there_any_more_is_cut(on_stage: Stage) -> None:
-    async with on_stage.client() as client:
+async def test_a_client_that_is_not_there_any_more_is_cut(
+    redis_client: redis.asyncio.Redis,
+) -> None:
+    quick = msgspec.structs.replace(QUICK, closing_s=0.3)
+    async with stage(redis_client, quick) as running, running.client() as client:
         await client.synchronise()
         client.connection.transport.pause_reading()  # and so it answers no pings
-        await until(lambda: on_stage.gateway.counters.cut == 1)
+        await until(lambda: running.gateway.counters.cut == 1)
+        assert running.gateway.counters.closes == {4408: 1}
         client.connection.transport.abort()
+
+
+async def test_a_client_that_stood_still_learns_that_it_was_too_slow(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    # Little is sent, so that it all fits into what the kernel holds: only pings tell.
+    async with stage(redis_client, QUICK) as running, running.client() as client:
+        await client.synchronise()
+        client.connection.transport.pause_reading()
+        for _ in range(20):
+            await ruleset.change(("flag:a", {}))
+        await until(lambda: running.gateway.counters.closes == {4408: 1})
+        client.connection.transport.resume_reading()
+        assert await client.closed() == (4408, "pings were not answered")
+        async with running.client() as again:
+            welcome = await again.synchronise(Resume("7.1", client.seq))
+            assert welcome.intent in ("changes", "none")
+            await again.reach(ruleset.seq)
+
+
+async def test_a_client_that_reads_a_little_now_and_then_is_closed_in_the_end(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    strict = StreamSettings(stall_s=1.2, behind_s=2.4, closing_s=0.3, heartbeat_s=1)
+    async with stage(redis_client, strict) as running:
+        loop, closes = asyncio.get_running_loop(), running.gateway.counters.closes
+        with socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            reader.setblocking(False)
+            await loop.sock_connect(reader, ("127.0.0.1", running.port))
+            hello = Frame(Opcode.TEXT, b'{"type":"hello"}').serialize(mask=True)
+            await loop.sock_sendall(reader, upgrade_request())
+            assert (await loop.sock_recv(reader, 2_000)).startswith(b"HTTP/1.1 101 ")
+            await loop.sock_sendall(reader, hello)
+            await until(lambda: running.gateway.counters.snapshots == 1)
+            await ruleset.change(("flag:a", {"salt": "x" * 9_000_000}))
+            began_s = time.monotonic()
+            while not closes and time.monotonic() - began_s < 20:
+                await loop.sock_recv(reader, 2_000)
+                await asyncio.sleep(0.01)
+            assert closes == {4408: 1}
+            assert time.monotonic() - began_s > strict.stall_s + 1
+            await until(lambda: not running.gateway.connections)
+
+
+def upgrade_request() -> bytes:
+    return (
+        b"GET /stream/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        b"Authorization: Bearer %s\r\n\r\n" % SERVER_KEY.encode()
+    )
+
+
+async def test_a_client_that_floods_is_closed_and_nobody_else_waits(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    settings = msgspec.structs.replace(QUICK, heartbeat_s=30, closing_s=0.3)
+    async with (
+        stage(redis_client, settings) as running,
+        running.client() as flooding,
+        running.client() as other,
+    ):
+        await other.synchronise()
+        hello = Frame(Opcode.TEXT, b'{"type":"hello"}').serialize(mask=True)
+        flooding.connection.transport.write(hello * 5_000)
+        assert await flooding.closed() == (4429, "too many messages")
+        assert sum(running.gateway.counters.welcomes.values()) <= 1_000 / 25 + 1
+        await ruleset.change(("flag:a", {}))
+        await other.reach(11)
+
+
+async def test_pings_are_counted_as_well(redis_client: redis.asyncio.Redis) -> None:
+    settings = msgspec.structs.replace(
+        QUICK, heartbeat_s=30, frames_per_heartbeat=50, closing_s=0.3
+    )
+    async with stage(redis_client, settings) as running, running.client() as client:
+        await client.synchronise()
+        client.connection.transport.write(Frame(Opcode.PING, b"").serialize(mask=True) * 100)
+        assert (await client.closed())[0] == 4429
+
+
+async def test_what_may_be_sent_is_granted_anew_with_each_heartbeat(
+    redis_client: redis.asyncio.Redis,
+) -> None:
+    settings = msgspec.structs.replace(QUICK, frames_per_heartbeat=60)
+    async with stage(redis_client, settings) as running, running.client() as client:
+        await client.synchronise()
+        for _ in range(4):
+            await client.hello()
+            await client.next_of(Heartbeat)
+            await client.next_of(Heartbeat)
 
 
 async def test_a_client_that_does_not_read_is_closed_after_a_while(
