@@ -8,7 +8,7 @@ PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
 WORKERS ?= 2
 
-.PHONY: help install run test check format lock bench bench-evaluate schema clean
+.PHONY: help install run test check format lock bench bench-stream bench-evaluate schema clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -e 's/:.*##/\t/' | expand -t 18
@@ -44,6 +44,9 @@ lock: $(STAMP) ## resolve the locked requirements anew
 
 bench: $(STAMP) ## measure, each figure beside its floor
 	@$(BIN)/python -m benchmarks
+
+bench-stream: $(STAMP) ## measure the stream at its limits (half an hour)
+	@$(BIN)/python -m benchmarks.stream
 
 bench-evaluate: $(PEERS_STAMP) ## measure evaluation beside other engines
 	@$(PEERS)/bin/python -m benchmarks.evaluate
