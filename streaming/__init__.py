@@ -10,6 +10,7 @@ Rooms:
     limits        how many may come in, and how quickly; when the others may come back
     turned_away   the answer to those others
     framing       frames of a server, whose bytes serve every connection
+    deflation     permessage-deflate, of which no connection keeps a state
     keys          SDK keys as clients present them
     environment   one environment in use: its feed, its connections, what follows from news
     caller        the key of an HTTP request, while it is being judged
@@ -20,6 +21,7 @@ Rooms:
     watch         when one of them is to be compared, probed or dropped
     subscription  one pub/sub connection for all of them
     admission     snapshots by a budget of bytes
+    snapshot_maker  large snapshots, made in a thread
     wheel         one timer for all connections
     drain         leaving without making anybody stale
     counters      what was counted since the start

@@ -1,21 +1,50 @@
 """Snapshots by a budget of bytes: a storm of newcomers must not fill the memory.
 
-A connection that waits for its snapshot stands in one queue, in order of arrival. It is admitted
-while the snapshots that are under way (written, and not yet drained from their transports) stay
-below the budget. Those who wait get pings, and nothing else.
+A connection that waits for its snapshot stands in one queue, in order of arrival. Those who wait
+get pings, and nothing else. What is sent is one object for all: uvloop keeps a reference to it for
+each connection, never a copy. So what grows with the number of connections is what the kernel has
+taken over and the client has not: a *share* for each snapshot that is under way (written, and not
+yet drained from its transport), and those share a budget. A client that takes its time does not
+keep its share: the kernel holds little of what moves slowly, and others are waiting.
+
+While a snapshot is being made aside, those who need it stand apart, in order, so that they hold up
+no other environment; when it is there they go on before whoever came later.
+
+Snapshots that were superseded live on while slow clients are taking them in. They have a budget of
+as many bytes; beyond it, those with the oldest are closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from halyard_protocol.close_codes import CloseCode
+from halyard_protocol.session.server import State
+
+from streaming.snapshot_maker import SnapshotMaker, Wanted
 
 if TYPE_CHECKING:
     from streaming.connection import Connection
     from streaming.counters import Counters
+    from streaming.environment import Environment
 
-AT_ONCE = 64
-"""Snapshots that are written before the loop gets its turn."""
+SHARE_BYTES: Final = 256 * 1024
+"""What the kernel may be expected to hold of one snapshot: what was sent and not acknowledged, and
+what TCP_NOTSENT_LOWAT lets it take beyond that."""
+SHARE_KEPT_S: Final = 5.0
+SLICE_S: Final = 0.003
+"""How long snapshots are written before the loop gets its turn."""
+
+
+class _UnderWay(msgspec.Struct):
+    """A snapshot that its client has not taken in yet."""
+
+    frame: bytes
+    share: int
+    since_s: float
 
 
 class Admission:
@@ -24,57 +53,107 @@ class Admission:
     def __init__(self, budget_bytes: int, counters: Counters) -> None:
         self._budget_bytes = budget_bytes
         self._counters = counters
+        self._maker = SnapshotMaker(self._made)
         self._waiting: dict[Connection, None] = {}
-        self._under_way: dict[Connection, int] = {}
-        self._bytes = 0
+        self._apart: dict[Wanted, dict[Connection, None]] = {}
+        """Those whose snapshot is being made."""
+        self._under_way: dict[Connection, _UnderWay] = {}
+        """In the order in which they were admitted."""
+        self._shares = 0
         self._scheduled = False
 
     @property
     def waiting(self) -> int:
         """How many connections wait for their snapshot."""
-        return len(self._waiting)
+        return len(self._waiting) + sum(map(len, self._apart.values()))
 
     def enqueue(self, connection: Connection) -> None:
         """Let a connection whose session is WAITING stand in line."""
-        self._waiting[connection] = None
-        self._admit()
+        if not any(connection in apart for apart in self._apart.values()):
+            self._waiting[connection] = None
+        self._schedule()
 
     def drained(self, connection: Connection) -> None:
         """A connection is writable again, or gone: its snapshot has left the memory."""
-        self._bytes -= self._under_way.pop(connection, 0)
-        self._admit()
+        under_way = self._under_way.pop(connection, None)
+        if under_way is not None:
+            self._shares -= under_way.share
+        self._schedule()
+
+    def lingers(self, connection: Connection, now_s: float) -> None:
+        """A connection has not drained yet."""
+        under_way = self._under_way.get(connection)
+        if under_way is not None and now_s - under_way.since_s >= SHARE_KEPT_S:
+            self._shares -= under_way.share
+            under_way.share = 0
+            self._schedule()
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
         self._waiting.pop(connection, None)
+        for apart in self._apart.values():
+            apart.pop(connection, None)
         self.drained(connection)
 
+    def _schedule(self) -> None:
+        if self._waiting and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._admit)
+
     def _admit(self) -> None:
-        if self._scheduled:
-            return
-        for _ in range(AT_ONCE):
-            if not self._waiting or self._bytes >= self._budget_bytes:
-                return
+        self._scheduled = False
+        until_s = time.monotonic() + SLICE_S
+        while self._waiting and self._shares < self._budget_bytes:
             connection = next(iter(self._waiting))
             del self._waiting[connection]
-            self._send(connection)
-        if self._waiting:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._again)
+            if connection.environment is not None:
+                self._send(connection, connection.environment)
+            if time.monotonic() >= until_s:
+                self._schedule()
+                return
 
-    def _again(self) -> None:
-        self._scheduled = False
-        self._admit()
-
-    def _send(self, connection: Connection) -> None:
-        environment, session = connection.environment, connection.session
-        if environment is None:
-            return
-        frame = session.snapshot(environment.feed)
-        if frame is None:  # not writable: it stands in line again once it is drained
+    def _send(self, connection: Connection, environment: Environment) -> None:
+        session, feed = connection.session, environment.feed
+        if session.state is not State.WAITING or not session.writable:
+            return  # once it is drained it stands in line again
+        wanted = (feed, session.wire)
+        if feed.snapshot_due(session.wire):
+            self._maker.make(wanted)
+        frame = session.snapshot(feed)
+        if frame is None:
+            self._apart.setdefault(wanted, {})[connection] = None
             return
         self._counters.snapshots += 1
         connection.send(frame)
-        if not session.writable:
-            self._under_way[connection] = len(frame)
-            self._bytes += len(frame)
+        if connection.session.writable:  # still, although a frame was written
+            environment.advance(connection)
+            return
+        share = min(len(frame), SHARE_BYTES)
+        self._under_way[connection] = _UnderWay(frame, share, time.monotonic())
+        self._shares += share
+
+    # --- snapshots that were made aside
+
+    def _made(self, wanted: Wanted, failure: BaseException | None) -> None:
+        apart = self._apart.pop(wanted, {})
+        if failure is not None:
+            for connection in apart:
+                connection.close(CloseCode.INTERNAL, "the snapshot could not be made")
+            return
+        self._waiting = apart | self._waiting
+        self._close_the_slowest()
+        self._schedule()
+
+    def _close_the_slowest(self) -> None:
+        """Close whoever holds the oldest of too many superseded snapshots; never the newest."""
+        holders: dict[int, list[Connection]] = {}
+        for connection, under_way in self._under_way.items():
+            holders.setdefault(id(under_way.frame), []).append(connection)
+        sizes = {id(each.frame): len(each.frame) for each in self._under_way.values()}
+        held = sum(sizes.values())
+        for frame, connections in tuple(holders.items())[:-1]:
+            if held <= self._budget_bytes:
+                return
+            held -= sizes[frame]
+            for connection in connections:
+                connection.close(CloseCode.TOO_SLOW, "the snapshot was taken in too slowly")

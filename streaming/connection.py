@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._members = members
         """The server's own set of connections, which it shuts down at its end."""
         self._wire = Wire(gateway.settings.max_frame_bytes)
-        self._fragments: list[bytes] | None = None
+        self._fragments: bytearray | None = None
         """The beginning of a message of which more frames are to come."""
         self._credit = gateway.settings.frames_per_heartbeat
         """How many frames the client may still send before the next visit; negative for good where
@@ -223,6 +223,7 @@ class Connection(asyncio.Protocol):
 
     def _watch_stall(self, now_s: float) -> None:
         assert self.transport is not None  # noqa: S101
+        self._gateway.admission.lingers(self, now_s)
         waiting = self.transport.get_write_buffer_size()
         settings = self._gateway.settings
         moved_s, before, since_s = self._stalled or (now_s, waiting + 1, now_s)
@@ -317,11 +318,13 @@ class Connection(asyncio.Protocol):
                 pass  # pings, pongs and closes were dealt with by the protocol
 
     def _fragment(self, frame: Frame) -> None:
-        fragments = self._fragments or []
-        fragments.append(bytes(frame.data))
+        if frame.fin and self._fragments is None:
+            self._message(bytes(frame.data))
+            return
+        fragments, self._fragments = self._fragments or bytearray(), None
+        fragments += frame.data
         if frame.fin:
-            self._fragments = None
-            self._message(b"".join(fragments))
+            self._message(bytes(fragments))
         else:
             self._fragments = fragments
 
@@ -372,6 +375,7 @@ class Connection(asyncio.Protocol):
         if self._wire.state is not OPEN:
             gateway.counters.refused += 1
             return
+        self.session.wire = self._wire.wire_format
         self._deadline_s = gateway.now_s() + gateway.settings.hello_timeout_s
         gateway.joined(self, presented_key(request))
 

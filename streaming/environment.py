@@ -39,7 +39,7 @@ from halyard_protocol.session.server import LOOK, State
 
 from streaming.caller import Caller
 from streaming.feed_evaluator import FeedEvaluator
-from streaming.framing import text_frame
+from streaming.framing import framed
 from streaming.rounds import Rounds
 from streaming.snapshot_body import SnapshotBody
 
@@ -110,7 +110,7 @@ class Environment:
         read: Callable[[Environment], None],
     ) -> None:
         self.id = id
-        self.feed = Feed(text_frame, settings.heartbeat_s)
+        self.feed = Feed(framed, settings.heartbeat_s)
         self.connections: dict[Connection, None] = {}
         """In order of arrival, as they lie in memory: a round over them is a third quicker so."""
         self.counters = counters

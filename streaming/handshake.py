@@ -2,7 +2,8 @@
 
 The library's sans-I/O protocol does the work. It differs in two points: a client that offers no
 subprotocol is served (many WebSocket tools offer none), and what a client does wrong is told in
-Halyard's own close codes, whose reconnect rules SDKs know.
+Halyard's own close codes, whose reconnect rules SDKs know. Compression is
+:mod:`streaming.deflation`'s.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from halyard_protocol.close_codes import CloseCode
 from halyard_protocol.messages import SUBPROTOCOL
+from halyard_protocol.session.frames import DEFLATED, PLAIN, WireFormat
 from websockets.datastructures import Headers
 from websockets.exceptions import NegotiationError
 from websockets.frames import CloseCode as StandardCode
@@ -21,6 +23,8 @@ from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
+
+from streaming.deflation import SharedDeflateFactory
 
 PATH = "/stream/v1"
 MAX_HEADERS = 128
@@ -33,6 +37,8 @@ _FAULTS_OF_THE_CLIENT = frozenset(
     }
 )
 
+_EXTENSIONS = (SharedDeflateFactory(),)
+
 _silent = logging.getLogger("halyard.stream.wire")
 _silent.setLevel(logging.ERROR)  # the library reports each opening and closing as information
 
@@ -42,8 +48,15 @@ class Wire(ServerProtocol):
 
     def __init__(self, max_frame_bytes: int) -> None:
         # The head was parsed before: what is read here begins with frames.
-        super().__init__(state=OPEN, max_size=max_frame_bytes, logger=_silent)
+        super().__init__(
+            state=OPEN, max_size=max_frame_bytes, logger=_silent, extensions=_EXTENSIONS
+        )
         self.state = CONNECTING
+
+    @property
+    def wire_format(self) -> WireFormat:
+        """What was agreed on; known once the handshake is complete."""
+        return DEFLATED if self.extensions else PLAIN
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         """Take ours where it is offered, and none where none is."""

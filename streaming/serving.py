@@ -124,12 +124,12 @@ class ServedEnvironment:
         """Names the present documents; without quotes. Equal in every process that has them."""
         return self._environment.body.tag
 
-    def snapshot(self) -> bytes:
-        """The payload of the stream's ``snapshot`` message."""
-        return self._environment.body.plain()
+    async def snapshot(self) -> bytes:
+        """The payload of a ``snapshot`` message of the moment of the call."""
+        return await self._environment.body.plain()
 
     async def compressed_snapshot(self) -> bytes:
-        """The same with gzip, of the moment of the call."""
+        """The same with gzip."""
         return await self._environment.body.compressed()
 
     def on_change(self, listener: Callable[[], None]) -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """The snapshot of one feed as the body of an HTTP answer, plain and compressed, once per version.
 
-The bytes are those of the stream's ``snapshot`` message.
+The bytes are those of a ``snapshot`` message of the present version: who polls gets no changes
+after it, so none is ever answered that is older, as one on the stream may be.
 """
 
 from __future__ import annotations
@@ -8,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 
-from halyard_protocol.session.feed import Feed
+from halyard_protocol.session.feed import AT_ONCE_BYTES, Feed
+from halyard_protocol.session.frames import SnapshotSource
 
-from streaming.framing import text_payload
-
-_IN_A_THREAD_BYTES = 64 * 1024
-"""Above it, compressing takes longer than the loop should stand still (about 2 ms)."""
 _LEVEL = 6
 
 
@@ -25,9 +23,9 @@ class SnapshotBody:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._version: tuple[str, int] = ("", 0)
-        self._plain = b""
+        self._plain: asyncio.Task[bytes] | None = None
         self._compressed: asyncio.Task[bytes] | None = None
-        """Of the present version; one for all who ask."""
+        """Both of the present version; one for all who ask."""
 
     @property
     def tag(self) -> str:
@@ -37,28 +35,35 @@ class SnapshotBody:
         """
         return f"{self._feed.epoch}-{self._feed.changed}"
 
-    def plain(self) -> bytes:
-        """The payload of the ``snapshot`` message."""
-        self._renew()
-        return self._plain
+    async def plain(self) -> bytes:
+        """The payload of the ``snapshot`` message, as of when this was called."""
+        return await asyncio.shield(self._present())
 
     async def compressed(self) -> bytes:
-        """The same with gzip, as of when this was called; a large one is made in a thread."""
-        self._renew()
+        """The same with gzip."""
+        plain = self._present()
         if self._compressed is None:
-            self._compressed = asyncio.create_task(_compress(self._plain))
+            self._compressed = asyncio.create_task(_compressed(plain))
         return await asyncio.shield(self._compressed)
 
-    def _renew(self) -> None:
+    def _present(self) -> asyncio.Task[bytes]:
         version = (self._feed.epoch, self._feed.changed)
-        if version != self._version:
+        if self._plain is None or version != self._version:
             self._version = version
-            self._plain = text_payload(self._feed.snapshot()[1])
+            self._plain = asyncio.create_task(_joined(self._feed.source(), self._feed.size))
             self._compressed = None
+        return self._plain
 
 
-async def _compress(plain: bytes) -> bytes:
+async def _joined(source: SnapshotSource, size: int) -> bytes:
+    if size <= AT_ONCE_BYTES:
+        return b"".join(source.parts())
+    return await asyncio.to_thread(lambda: b"".join(source.parts()))
+
+
+async def _compressed(joining: asyncio.Task[bytes]) -> bytes:
     # Without the time of compression, equal bodies have equal bytes.
-    if len(plain) <= _IN_A_THREAD_BYTES:
+    plain = await joining
+    if len(plain) <= AT_ONCE_BYTES:
         return gzip.compress(plain, _LEVEL, mtime=0)
     return await asyncio.to_thread(gzip.compress, plain, _LEVEL, mtime=0)

@@ -17,6 +17,7 @@ from typing import Any
 from halyard_protocol.messages import SUBPROTOCOL, SdkInfo
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.typing import Subprotocol
 
 from halyard_sdk.address import Address
@@ -26,6 +27,14 @@ SDK = SdkInfo("halyard-python", version("halyard-sdk"))
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 MAX_FRAME_BYTES = 256 * 1024 * 1024
+
+_COMPRESSION = ClientPerMessageDeflateFactory(
+    server_no_context_takeover=True,
+    client_no_context_takeover=True,
+    compress_settings={"memLevel": 5},
+)
+"""A ruleset takes a fifth of its bytes. Without context takeover the server makes each frame once
+for all its clients, and neither side keeps a window of 32 KiB between messages."""
 
 _wire_log = logging.getLogger("halyard_sdk.websocket")
 _wire_log.setLevel(logging.WARNING)  # its DEBUG lines would show the key
@@ -121,7 +130,8 @@ async def open_connection(address: Address) -> Connection:
             additional_headers={"Authorization": f"Bearer {address.key}"},
             user_agent_header=f"{SDK.name}/{SDK.version}",
             subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
+            compression=None,  # the library's default; ours follows
+            extensions=[_COMPRESSION],
             create_connection=_HeardConnection,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,

@@ -31,7 +31,7 @@ async def read_ruleset(call: Call) -> Reply:
     if has_already(call.header(b"if-none-match"), plain_tag, gzip_tag):
         return Reply(NOT_MODIFIED, headers=headers, cache_control=_CACHE_CONTROL)
     if not gzipped:
-        return Reply(200, served.snapshot(), JSON, headers, cache_control=_CACHE_CONTROL)
+        return Reply(200, await served.snapshot(), JSON, headers, cache_control=_CACHE_CONTROL)
     body = await served.compressed_snapshot()
     headers = (*headers, (b"content-encoding", b"gzip"))
     return Reply(200, body, JSON, headers, cache_control=_CACHE_CONTROL)

@@ -34,7 +34,7 @@ def body(name: str, version: int, *, deleted: bool = False, broken: bool = False
 
 
 def as_an_sdk_reads(feed: Feed) -> Ruleset:
-    snapshot = decode_server_message(feed.snapshot()[1])
+    snapshot = decode_server_message(b"".join(feed.source().parts()))
     assert isinstance(snapshot, Snapshot)
     return from_snapshot(snapshot).ruleset
 

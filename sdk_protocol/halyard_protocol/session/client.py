@@ -13,7 +13,8 @@ the newer has caught up.
 
 Invariants:
     - ``replica`` is always complete as of its seq, and within one epoch never goes back.
-    - ``welcome.seq`` is never adopted: it says what the server has, not what was sent.
+    - ``welcome.seq`` is never adopted: it says what the server has, not what was sent. After
+      ``full`` it is how far this side must have come before it calls itself up to date.
     - ``stale_since`` is None only while some link has shown that nothing is missing.
     - A link that was dropped (closed, silent, overtaken) is not listened to any more.
 """
@@ -82,6 +83,8 @@ class _Link:
     """The epoch that the last hello named."""
     agreed_epoch: str | Literal[False] | None = False
     """The epoch in which the server knows this client to be; False before the first welcome."""
+    promised: Resume | None = None
+    """Where a snapshot, and the changes that follow it, will lead: before, something is missing."""
     synchronised: bool = False
     """Its last word left nothing missing."""
     degraded: bool = False
@@ -231,6 +234,8 @@ class ClientSession:
         link.agreed_epoch = link.asked_epoch
         if welcome.heartbeat_seconds > 0:
             link.heartbeat_s = welcome.heartbeat_seconds
+        full = welcome.intent == "full"
+        link.promised = Resume(welcome.epoch, welcome.seq) if full else None
         if welcome.intent == "none":
             return self._vouched(link, welcome.epoch, welcome.seq)
         return ()
@@ -305,8 +310,12 @@ class ClientSession:
         mine = self._position
         if mine is None or epoch != mine.epoch or seq < mine.seq:
             return ()
-        link.synchronised, link.gaps = True, 0
+        link.gaps = 0
         self._was_unreadable = False
+        promised = link.promised
+        if promised is not None and epoch == promised.epoch and seq < promised.seq:
+            return ()  # the snapshot was a little old; what has changed since is on its way
+        link.synchronised = True
         overtaken = [older for older in self._links if older < link.id]
         for older in overtaken:
             del self._links[older]

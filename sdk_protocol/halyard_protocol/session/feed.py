@@ -10,12 +10,14 @@ Invariants:
     - ``changed`` is the last seq that altered a document here, and ``seq >= changed``: the log has
       been checked through there, by a source that had exactly this ``changed``;
     - ``documents`` is ordered by version, so that "what changed since" costs what it answers;
-    - frames are shared: whoever gets one must not alter it. SDK keys are in none of them.
+    - frames are shared: whoever gets one must not alter it. SDK keys are in none of them;
+    - a snapshot that is sent is of this epoch, and not below the horizon: with the ``changes``
+      since its seq it is the head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -26,14 +28,32 @@ from halyard_protocol.session.documents import (
     changes_parts,
     in_order,
     read_document,
-    snapshot_parts,
+)
+from halyard_protocol.session.frames import (
+    PLAIN,
+    Framing,
+    KeptSnapshot,
+    SharedFrame,
+    SnapshotFrame,
+    SnapshotSource,
+    WireFormat,
+    joined,
 )
 
 CACHED_FRAMES = 8
 """How many distinct ``from`` values, or welcomes, keep their encoded frames."""
 
-Framing: TypeAlias = Callable[[Sequence[bytes]], bytes]
-"""Joins the parts of one payload into what a transport writes."""
+AT_ONCE_BYTES = 64 * 1024
+"""Snapshots of up to so many bytes of documents are made where they are asked for, in a
+millisecond or two. Larger ones are made aside."""
+
+RENEWED_FROM = 1 / 8
+"""A snapshot that was made aside is due again once this part of it has changed since,"""
+USABLE_UP_TO = 1 / 2
+"""and sent no more once this part has."""
+
+SURPLUS_BYTES = 4096
+"""What a catch-up may repeat, beside as much again as it must tell, to be shared with others."""
 
 EpochOrder: TypeAlias = tuple[int, int]
 
@@ -106,7 +126,12 @@ class Broadcast(msgspec.Struct, frozen=True):
     epoch: str
     since: int
     to: int
-    frame: bytes
+    shared: SharedFrame
+
+    @property
+    def frame(self) -> bytes:
+        """The frame of those who negotiated nothing."""
+        return self.shared.form(PLAIN)
 
 
 class Feed:
@@ -116,25 +141,33 @@ class Feed:
         framing: joins the parts of a payload. A gateway adds the WebSocket frame's header here, so
             that what is kept is what is written.
         heartbeat_s: what ``welcome`` promises.
+        at_once_bytes: up to which size snapshots are made where they are asked for.
     """
 
     __slots__ = (
+        "_at_once_bytes",
         "_catch_ups",
         "_framing",
         "_heartbeat",
         "_heartbeat_s",
         "_order",
-        "_snapshot",
+        "_snapshots",
         "_welcomes",
         "changed",
         "documents",
         "epoch",
         "horizon",
         "seq",
+        "size",
         "stale",
     )
 
-    def __init__(self, framing: Framing = b"".join, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self,
+        framing: Framing = joined,
+        heartbeat_s: float = HEARTBEAT_S,
+        at_once_bytes: int = AT_ONCE_BYTES,
+    ) -> None:
         self.epoch = ""
         """The wire epoch; empty until something was installed."""
         self.documents: dict[str, Document] = {}
@@ -142,13 +175,16 @@ class Feed:
         self.seq = 0
         self.horizon = 0
         """A session from before it cannot be caught up: tombstones are missing."""
+        self.size = 0
+        """Bytes of all documents."""
         self.stale = False
         """The gateway has lost touch with its source; set by whoever knows, told in heartbeats."""
         self._order = _NO_EPOCH
         self._framing = framing
         self._heartbeat_s = heartbeat_s
-        self._snapshot: tuple[int, bytes] | None = None
-        self._catch_ups: dict[int, bytes] = {}
+        self._at_once_bytes = at_once_bytes
+        self._snapshots: dict[WireFormat, KeptSnapshot] = {}
+        self._catch_ups: dict[int, SharedFrame] = {}
         self._heartbeat: tuple[Heartbeat, bytes] | None = None
         self._welcomes: dict[tuple[Intent, str, int], bytes] = {}
 
@@ -178,7 +214,7 @@ class Feed:
             return self._renew(stored, order)
         if stored.changed <= self.changed:
             return self.checked(stored.epoch, stored.changed, stored.seq)
-        self.documents.clear()
+        self._clear()
         return self._advance(stored)
 
     def extend(self, stored: Stored, since: int) -> Merged | Repeat | Gap | OtherEpoch:
@@ -216,9 +252,14 @@ class Feed:
     def _renew(self, stored: Stored, order: EpochOrder) -> Renewed:
         self.epoch, self._order = stored.epoch, order
         self.changed = self.seq = self.horizon = 0
-        self.documents.clear()
+        self._clear()
         self._advance(stored)
         return Renewed()
+
+    def _clear(self) -> None:
+        self.documents.clear()
+        self._snapshots.clear()
+        self.size = 0
 
     def _advance(self, stored: Stored) -> Merged:
         self.horizon = max(self.horizon, stored.horizon)
@@ -228,15 +269,18 @@ class Feed:
         fresh = in_order({name: read_document(name, body) for name, body in documents.items()})
         last = next(reversed(self.documents.values()), None)
         for name, document in fresh.items():
-            known = self.documents.pop(name, document)
-            self.documents[name] = max(document, known, key=_version)
+            known = self.documents.pop(name, None)
+            newest = document if known is None else max(document, known, key=_version)
+            self.documents[name] = newest
+            self.size += len(newest.body) - (0 if known is None else len(known.body))
         first = next(iter(fresh.values()), None)
         if last is not None and first is not None and first.version < last.version:
             self.documents = in_order(self.documents)
         since, self.changed = self.changed, changed
         self.seq = max(self.seq, changed, seq)
-        self._snapshot = None
         self._catch_ups.clear()
+        for kept in self._snapshots.values():
+            kept.behind_bytes += sum(len(document.body) for document in fresh.values())
         return Merged(since)
 
     def _changed_since(self, since: int) -> Iterator[Document]:
@@ -262,30 +306,78 @@ class Feed:
     # --- frames
 
     def framed(self, payload: bytes) -> bytes:
-        """A frame of any other message."""
-        return self._framing((payload,))
+        """A frame of any other message, which is small."""
+        return self._framing((payload,), PLAIN)
 
     def broadcast(self, since: int) -> Broadcast:
         """What everyone at ``since`` or later needs to reach the head."""
-        return Broadcast(self.epoch, since, self.changed, self.changes_since(since))
+        return Broadcast(self.epoch, since, self.changed, self._catch_up(since))
 
-    def changes_since(self, since: int) -> bytes:
-        """A ``changes`` frame from ``since`` to the head. ``since`` is not below the horizon."""
+    def changes_since(self, since: int, wire: WireFormat = PLAIN) -> bytes:
+        """A ``changes`` frame that takes a client at ``since`` to the head.
+
+        ``since`` is not below the horizon. While clients at many positions catch up at once, the
+        frame's ``from`` may be earlier: most of what each of them lacks is the same.
+        """
+        return self._catch_up(since).form(wire)
+
+    def _catch_up(self, since: int) -> SharedFrame:
         cached = self._catch_ups.get(since)
-        if cached is None:
-            if len(self._catch_ups) >= CACHED_FRAMES:
-                del self._catch_ups[next(iter(self._catch_ups))]
-            changed = list(self._changed_since(since))[::-1]
-            parts = changes_parts(self.epoch, since, self.changed, changed)
-            cached = self._catch_ups[since] = self._framing(parts)
+        if cached is not None:
+            return cached
+        changed = list(self._changed_since(since))[::-1]
+        if len(self._catch_ups) >= CACHED_FRAMES:
+            enough = SURPLUS_BYTES + 2 * sum(len(document.body) for document in changed)
+            earlier = max((each for each in self._catch_ups if each < since), default=None)
+            if earlier is not None and self._catch_ups[earlier].size <= enough:
+                return self._catch_ups[earlier]
+            del self._catch_ups[next(iter(self._catch_ups))]
+        parts = changes_parts(self.epoch, since, self.changed, changed)
+        cached = self._catch_ups[since] = SharedFrame(parts, self._framing)
         return cached
 
-    def snapshot(self) -> tuple[int, bytes]:
-        """The seq that a ``snapshot`` frame claims, and the frame."""
-        if self._snapshot is None:
-            parts = snapshot_parts(self.epoch, self.seq, self.documents.values())
-            self._snapshot = (self.seq, self._framing(parts))
-        return self._snapshot
+    # --- snapshots
+
+    def snapshot(self, wire: WireFormat = PLAIN) -> SnapshotFrame | None:
+        """The snapshot for whoever joins now, with the ``changes`` since its seq to follow.
+
+        None where it has to be made aside first: of :meth:`source`, for :meth:`keep`.
+        """
+        kept = self._snapshots.get(wire)
+        if kept is not None and self._usable(kept):
+            return kept.snapshot
+        if self.size > self._at_once_bytes:
+            return None
+        return self.keep(self.source().framed(self._framing, wire))
+
+    def snapshot_due(self, wire: WireFormat) -> bool:
+        """Whether a snapshot should be made aside, if anybody wants one."""
+        if self.size <= self._at_once_bytes:
+            return False
+        kept = self._snapshots.get(wire)
+        if kept is None or not self._usable(kept):
+            return True
+        return kept.behind_bytes > RENEWED_FROM * self.size
+
+    def source(self) -> SnapshotSource:
+        """What a snapshot of this moment is made of."""
+        return SnapshotSource(self.epoch, self.seq, tuple(self.documents.values()))
+
+    def keep(self, snapshot: SnapshotFrame) -> SnapshotFrame:
+        """Have newcomers sent a snapshot that was made of this feed; another epoch's is ignored."""
+        if snapshot.epoch == self.epoch:
+            newer = self._changed_since(snapshot.seq)
+            self._snapshots[snapshot.wire] = KeptSnapshot(snapshot, newer)
+        return snapshot
+
+    def _usable(self, kept: KeptSnapshot) -> bool:
+        if kept.snapshot.seq >= self.changed:
+            return True
+        return (
+            self.size > self._at_once_bytes
+            and kept.snapshot.seq >= self.horizon
+            and kept.behind_bytes <= USABLE_UP_TO * self.size
+        )
 
     def heartbeat(self) -> bytes:
         """A ``heartbeat`` frame, for those to whom everything up to ``changed`` was sent."""

@@ -10,7 +10,8 @@ and whatever they missed is one ``changes`` when they are writable again.
     offer(feed, broadcast)           -> the shared frame, where it fits
     advance(feed)                    -> one conflated frame to the head: after a drain, a new
                                         epoch, or when the feed has passed a client that was ahead
-    snapshot(feed)                   -> for a session in WAITING, when the shell admits it
+    snapshot(feed)                   -> for a session in WAITING, when the shell admits it; it may
+                                        be a little old, and then advance(feed) has the rest
     heartbeat(feed)                  -> where everything was sent
 
 States: AWAITING_HELLO -> LIVE, WAITING (a full snapshot is due; no deltas before it) or HELD (the
@@ -30,6 +31,7 @@ from typing import Final, Literal, TypeAlias
 
 from halyard_protocol.messages import Goodbye, Resume, encode_message
 from halyard_protocol.session.feed import Broadcast, Feed
+from halyard_protocol.session.frames import PLAIN, WireFormat
 
 
 class State(Enum):
@@ -61,9 +63,11 @@ _FROM_NOTHING = Resume("", 0)
 class ServerSession:
     """One connection's position in one environment's stream."""
 
-    __slots__ = ("asked", "epoch", "sent", "state", "writable")
+    __slots__ = ("asked", "epoch", "sent", "state", "wire", "writable")
 
-    def __init__(self) -> None:
+    def __init__(self, wire: WireFormat = PLAIN) -> None:
+        self.wire: WireFormat = wire
+        """What was agreed on in the handshake."""
         self.state = State.AWAITING_HELLO
         self.epoch = ""
         """The wire epoch that ``sent`` belongs to."""
@@ -120,7 +124,8 @@ class ServerSession:
     def _resumed(self, feed: Feed) -> tuple[bytes, ...]:
         changes = self.advance(feed)
         if self.state is State.WAITING:
-            return (feed.welcome("full", feed.epoch, feed.seq),)
+            # What the snapshot, and the changes after it, will certainly lead to.
+            return (feed.welcome("full", feed.epoch, feed.changed),)
         if changes is None:
             return (feed.welcome("none", feed.epoch, feed.seq),)
         return (feed.welcome("changes", feed.epoch, feed.seq), changes)
@@ -137,7 +142,7 @@ class ServerSession:
         if self.sent < broadcast.since or self.sent < feed.horizon:
             return self.advance(feed)
         self.sent = broadcast.to
-        return broadcast.frame
+        return broadcast.shared.forms[self.wire] or broadcast.shared.form(self.wire)
 
     def advance(self, feed: Feed) -> bytes | None:
         """One ``changes`` from ``sent`` to the head, where there is anything to say.
@@ -155,15 +160,21 @@ class ServerSession:
         if not self.writable or self.sent >= feed.changed:
             return None
         since, self.sent = self.sent, feed.changed
-        return feed.changes_since(since)
+        return feed.changes_since(since, self.wire)
 
     def snapshot(self, feed: Feed) -> bytes | None:
-        """The snapshot this session waits for; None where it does not, or is not writable."""
+        """The snapshot this session waits for.
+
+        None where it does not, is not writable, or where the snapshot has not been made yet. What
+        has changed since it was made is for :meth:`advance`.
+        """
         if self.state is not State.WAITING or not self.writable:
             return None
-        self.sent, frame = feed.snapshot()
-        self.epoch, self.state = feed.epoch, State.LIVE
-        return frame
+        snapshot = feed.snapshot(self.wire)
+        if snapshot is None:
+            return None
+        self.epoch, self.sent, self.state = feed.epoch, snapshot.seq, State.LIVE
+        return snapshot.frame
 
     def heartbeat(self, feed: Feed) -> bytes | None:
         """A heartbeat, where everything up to the feed's ``changed`` was sent."""

@@ -34,7 +34,9 @@ from halyard_protocol.session.client_actions import (
 from halyard_protocol.session.feed import Delta, Stored, epoch_order
 from halyard_protocol.session.server import ServerSession
 
-FLAGS = ("a", "b", "c")
+FLAGS = ("a", "b", "c", "d", "e")
+LONG = "s" * 1100
+"""A salt that makes a message worth deflating."""
 Documents = dict[str, tuple[int, str | None]]
 """Flag -> version, and its salt or, for a tombstone, None."""
 
@@ -244,7 +246,7 @@ class World:
         self.history.head += self.rnd.choice((1, 1, 2))
         known = self.history.documents(self.history.head)
         keys = self.rnd.sample(FLAGS, self.rnd.choice((0, 1, 1, 2)))
-        salts = {key: self.rnd.choice((None, f"{self.history.head}", "s")) for key in keys}
+        salts = {key: self.rnd.choice((None, f"{self.history.head}", LONG)) for key in keys}
         told = {key: salt for key, salt in salts.items() if salt is not None or key in known}
         if told:
             self.history.commits.append((self.history.head, told))

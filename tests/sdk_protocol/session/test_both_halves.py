@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from halyard_protocol.messages import Hello, decode_client_message
 from halyard_protocol.session.feed import (
@@ -17,6 +18,7 @@ from halyard_protocol.session.feed import (
     Stored,
     epoch_order,
 )
+from halyard_protocol.session.frames import DEFLATED, PLAIN, SnapshotSource, WireFormat
 from halyard_protocol.session.server import LOOK, State
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,7 +33,10 @@ class ListGateway:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.feed = Feed()
+        aside = world.rnd.random() < 0.5
+        self.feed = Feed(framing, at_once_bytes=0 if aside else 1_000_000)
+        self.making: dict[WireFormat, SnapshotSource] = {}
+        """Snapshots that are being made, of what the feed was when that began."""
         self.links: list[Link] = []
         self.heard: deque[Delta | Swap] = deque()
         self.reading: deque[tuple[Stored, int]] = deque()
@@ -46,6 +51,7 @@ class ListGateway:
         self.heard.append(message)
 
     def accept(self, link: Link) -> None:
+        link.session.wire = self.world.rnd.choice((PLAIN, DEFLATED))
         self.links.append(link)
 
     def closed(self, link: Link) -> None:
@@ -72,6 +78,8 @@ class ListGateway:
             steps += [self.complete] * 2
         elif self.heard:
             steps += [self.merge] * 2
+        if self.making:
+            steps.append(self.made)
         return steps
 
     def settle(self) -> None:
@@ -83,6 +91,10 @@ class ListGateway:
             while self.reading:
                 self.complete()
         self.admit()
+        self.made()
+        self.admit()
+        for link in self.links:
+            self.write(link, link.session.advance(self.feed))
         self.beat()
 
     # --- its own
@@ -149,7 +161,16 @@ class ListGateway:
         """Send the snapshots that are waited for."""
         for link in self.links:
             if link.session.state is State.WAITING:
+                wire = link.session.wire
+                if self.feed.snapshot_due(wire) and wire not in self.making:
+                    self.making[wire] = self.feed.source()
                 self.write(link, link.session.snapshot(self.feed))
+
+    def made(self) -> None:
+        """What was being made is there."""
+        for wire, source in self.making.items():
+            self.feed.keep(source.framed(framing, wire))
+        self.making.clear()
 
     def beat(self) -> None:
         """Send heartbeats where they are due."""
@@ -158,7 +179,18 @@ class ListGateway:
 
     def write(self, link: Link, *frames: bytes | None) -> None:
         """Put frames on their way."""
-        link.to_client.extend(_present(frames))
+        link.to_client.extend(map(received, _present(frames)))
+
+
+def framing(parts: Sequence[bytes], wire: WireFormat) -> bytes:
+    """Bytes that show their wire format."""
+    payload = b"".join(parts)
+    return payload if wire == PLAIN else zlib.compress(payload, 1)
+
+
+def received(frame: bytes) -> bytes:
+    """What the client's library makes of it."""
+    return frame if frame.startswith(b"{") else zlib.decompress(frame)
 
 
 def _present(frames: Iterable[bytes | None]) -> Iterable[bytes]:

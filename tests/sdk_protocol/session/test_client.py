@@ -203,6 +203,37 @@ def test_a_snapshot_replaces_everything_and_is_announced_once() -> None:
     assert peer.session.stale_since_s is None
 
 
+def test_after_an_older_snapshot_the_state_is_stale_until_what_was_promised_has_come() -> None:
+    peer = Peer()
+    peer.opens()
+    peer.welcomes("full", 9)
+    peer.snapshots(5, "a")
+    assert peer.position == ("1.0", 5)
+    assert peer.session.stale_since_s == 0.0
+    peer.changes(5, 7, "a")
+    assert peer.session.stale_since_s == 0.0
+    peer.changes(7, 10, "b")
+    assert peer.session.stale_since_s is None
+
+
+def test_an_older_snapshot_does_not_replace_the_link_that_is_up_to_date() -> None:
+    peer = Peer()
+    peer.opens(1)
+    peer.says("goodbye", reason="leaving", reconnectAfterMs=0)
+    peer.opens(2)
+    peer.welcomes("full", 9, link=2)
+    assert kinds(peer.snapshots(5, "a", link=2)) == [Updated]
+    assert kinds(peer.changes(5, 9, "a", link=2)) == [Updated, Close]
+
+
+def test_a_promise_is_kept_by_any_snapshot_of_another_epoch() -> None:
+    peer = Peer()
+    peer.opens()
+    peer.welcomes("full", 9)
+    peer.snapshots(2, "a", epoch="2.0")
+    assert peer.session.stale_since_s is None
+
+
 def test_a_snapshot_that_was_read_elsewhere_is_taken_as_it_is() -> None:
     peer = Peer()
     peer.opens()

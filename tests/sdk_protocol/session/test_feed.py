@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 from halyard_protocol.messages import Changes, Heartbeat, Snapshot, Welcome, decode_server_message
@@ -14,6 +16,13 @@ from halyard_protocol.session.feed import (
     Repeat,
     Stored,
     epoch_order,
+)
+from halyard_protocol.session.frames import (
+    DEFLATED,
+    PLAIN,
+    SnapshotFrame,
+    WireFormat,
+    joined,
 )
 
 
@@ -44,6 +53,12 @@ def feed() -> Feed:
 
 def versions(feed: Feed) -> dict[str, int]:
     return {document.key: document.version for document in feed.documents.values()}
+
+
+def snapshot(feed: Feed) -> SnapshotFrame:
+    made = feed.snapshot()
+    assert made is not None
+    return made
 
 
 def changes(feed: Feed, since: int) -> list[str]:
@@ -147,7 +162,7 @@ def test_changes_hold_what_is_newer_once_each(feed: Feed) -> None:
 def test_frames_are_encoded_once_and_anew_after_a_change(feed: Feed) -> None:
     first = feed.changes_since(3)
     assert feed.changes_since(3) is first
-    assert feed.snapshot()[1] is feed.snapshot()[1]
+    assert snapshot(feed).frame is snapshot(feed).frame
     assert feed.heartbeat() is feed.heartbeat()
     assert feed.welcome("none", "1.1", 5) is feed.welcome("none", "1.1", 5)
     feed.merge(delta(5, 6, a=6))
@@ -156,17 +171,42 @@ def test_frames_are_encoded_once_and_anew_after_a_change(feed: Feed) -> None:
 
 def test_only_a_few_catch_ups_are_kept(feed: Feed) -> None:
     first = feed.changes_since(0)
-    for since in range(1, CACHED_FRAMES + 1):
-        feed.changes_since(since)
+    feed.merge(delta(5, 20, a=20))
+    for since in range(CACHED_FRAMES):
+        assert from_of(feed.changes_since(since)) == since
     assert feed.changes_since(0) is not first
+    feed.changes_since(CACHED_FRAMES)
+
+
+def test_a_crowd_at_many_positions_shares_what_is_much_the_same(feed: Feed) -> None:
+    feed.merge(delta(5, 100, c=100))
+    frames = [feed.changes_since(since) for since in range(5, 5 + CACHED_FRAMES)]
+    assert feed.changes_since(50) is frames[-1]
+    assert feed.changes_since(4) not in frames  # what none of them tells
+
+
+def test_what_is_shared_does_not_repeat_much() -> None:
+    feed = Feed()
+    heavy = {"flag:a": msgspec.json.encode({"key": "a", "version": 50, "salt": "s" * 20_000})}
+    feed.install(Stored("1.1", 100, 100, 0, heavy | flags(b=100)))
+    for since in range(CACHED_FRAMES):
+        feed.changes_since(since)
+    assert from_of(feed.changes_since(40)) == CACHED_FRAMES - 1
+    assert from_of(feed.changes_since(60)) == 60
+
+
+def from_of(frame: bytes) -> int:
+    message = decode_server_message(frame)
+    assert isinstance(message, Changes)
+    return message.from_
 
 
 def test_a_snapshot_claims_the_seq_it_was_made_at(feed: Feed) -> None:
     feed.checked("1.1", 5, 8)
-    seq, frame = feed.snapshot()
-    message = decode_server_message(frame)
+    made = snapshot(feed)
+    message = decode_server_message(made.frame)
     assert isinstance(message, Snapshot)
-    assert (seq, message.seq, message.epoch, len(message.flags)) == (8, 8, "1.1", 2)
+    assert (made.seq, message.seq, message.epoch, len(message.flags)) == (8, 8, "1.1", 2)
 
 
 def test_a_heartbeat_says_what_is_so(feed: Feed) -> None:
@@ -184,9 +224,9 @@ def test_a_welcome_names_the_environment() -> None:
 
 
 def test_frames_are_joined_as_the_transport_wants_them() -> None:
-    feed = Feed(framing=lambda parts: b"[" + b"".join(parts) + b"]")
+    feed = Feed(framing=lambda parts, _: b"[" + b"".join(parts) + b"]")
     feed.install(at(1, a=1))
-    for frame in (feed.changes_since(0), feed.snapshot()[1], feed.heartbeat(), feed.framed(b"x")):
+    for frame in (feed.changes_since(0), snapshot(feed).frame, feed.heartbeat(), feed.framed(b"x")):
         assert frame.startswith(b"[")
         assert frame.endswith(b"]")
 
@@ -207,7 +247,7 @@ def test_a_key_is_found_until_it_is_revoked(feed: Feed) -> None:
 def test_keys_are_in_no_frame(feed: Feed) -> None:
     secret = {"key:abc": b'{"id":"secret","kind":"server","version":6}'}
     feed.merge(Delta("1.1", 5, 6, 6, secret))
-    for frame in (feed.changes_since(0), feed.snapshot()[1], feed.changes_since(5)):
+    for frame in (feed.changes_since(0), snapshot(feed).frame, feed.changes_since(5)):
         assert b"secret" not in frame
         assert b"abc" not in frame
 
@@ -218,3 +258,93 @@ def test_being_behind_is_a_later_epoch_or_a_seq_from_the_future(feed: Feed) -> N
     assert not feed.is_behind("1.1", 5)
     assert not feed.is_behind("1.0", 99)
     assert not feed.is_behind("nonsense", 99)
+
+
+# --- snapshots that are made aside
+
+
+def large(*, size: int = 1000) -> Feed:
+    """A feed of ten flags, whose snapshots take too long to be made at once."""
+    feed = Feed(at_once_bytes=1000)
+    feed.install(Stored("1.1", 10, 10, 0, {f"flag:{n}": heavy(str(n), n, size) for n in range(10)}))
+    return feed
+
+
+def heavy(key: str, version: int, size: int = 1000) -> bytes:
+    return msgspec.json.encode({"key": key, "version": version, "salt": "s" * size})
+
+
+def put(feed: Feed, *keys: str) -> None:
+    to = feed.changed + 1
+    feed.merge(Delta("1.1", to - 1, to, to, {f"flag:{key}": heavy(key, to) for key in keys}))
+
+
+def test_a_large_snapshot_is_there_once_it_was_made() -> None:
+    feed = large()
+    assert feed.snapshot() is None
+    assert feed.snapshot_due(PLAIN)
+    made = feed.keep(feed.source().framed(joined, PLAIN))
+    assert feed.snapshot() is made
+    assert not feed.snapshot_due(PLAIN)
+    assert feed.snapshot(DEFLATED) is None
+
+
+def test_an_old_snapshot_is_sent_on_while_a_newer_one_is_due() -> None:
+    feed = large()
+    made = feed.keep(feed.source().framed(joined, PLAIN))
+    put(feed, "1")
+    assert not feed.snapshot_due(PLAIN)
+    put(feed, "2")
+    assert feed.snapshot_due(PLAIN)
+    assert feed.snapshot() is made
+    put(feed, "3", "4", "5", "6")
+    assert feed.snapshot() is None
+
+
+def test_a_snapshot_that_was_overtaken_while_it_was_made_counts_what_came_meanwhile() -> None:
+    feed = large()
+    source = feed.source()
+    put(feed, "1", "2")
+    made = feed.keep(source.framed(joined, PLAIN))
+    assert feed.snapshot() is made
+    assert feed.snapshot_due(PLAIN)
+
+
+def test_a_snapshot_of_another_epoch_or_from_below_the_horizon_is_not_sent() -> None:
+    feed = large()
+    source = feed.source()
+    feed.keep(source.framed(joined, PLAIN))
+    put(feed, "1")
+    feed.extend(Stored("1.1", 12, 12, 11, {"flag:2": heavy("2", 12)}), since=11)
+    assert feed.snapshot() is None
+    feed.install(Stored("1.2", 12, 12, 0, {"flag:a": heavy("a", 12, 5000)}))
+    feed.keep(source.framed(joined, PLAIN))
+    assert feed.snapshot() is None
+
+
+def test_the_size_is_that_of_all_documents() -> None:
+    feed = large()
+    put(feed, "1", "2", "new")
+    feed.merge(Delta("1.1", 11, 12, 12, {"flag:3": body("3", 12, deleted=True)}))
+    assert feed.size == sum(len(document.body) for document in feed.documents.values())
+    feed.install(at(20, a=20))
+    assert feed.size == len(body("a", 20))
+
+
+def test_frames_are_made_once_for_each_wire_format() -> None:
+    made: list[tuple[int, int]] = []
+
+    def framing(parts: Sequence[bytes], wire: WireFormat) -> bytes:
+        made.append((wire, sum(map(len, parts))))
+        return b"%d" % wire + b"".join(parts)
+
+    feed = Feed(framing)
+    feed.install(Stored("1.1", 5, 5, 0, {"flag:a": heavy("a", 5)}))
+    assert feed.snapshot(DEFLATED) is feed.snapshot(DEFLATED)
+    assert [wire for wire, _ in made] == [DEFLATED]
+    large_one, small_one = feed.broadcast(0), feed.broadcast(5)
+    assert large_one.shared.form(DEFLATED) is large_one.shared.form(DEFLATED)
+    assert feed.changes_since(0, DEFLATED) is large_one.shared.form(DEFLATED)
+    assert [wire for wire, _ in made] == [DEFLATED, DEFLATED]
+    assert small_one.shared.form(DEFLATED) is small_one.frame
+    assert small_one.frame.startswith(b"0")

@@ -29,7 +29,7 @@ def over_the_wire(log: ProjectLog, environment: str) -> Ruleset:
         fold.apply(stored)
     documents = {each.name: each.body for each in fold.documents(log.environments[environment])}
     feed.install(Stored("1.1", fold.seq, fold.seq, 0, documents))
-    snapshot = decode_server_message(feed.snapshot()[1])
+    snapshot = decode_server_message(b"".join(feed.source().parts()))
     assert isinstance(snapshot, Snapshot)
     return from_snapshot(snapshot).ruleset
 
