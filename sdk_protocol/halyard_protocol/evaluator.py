@@ -16,10 +16,13 @@ from halyard_protocol.compilation.compiler import Compiled, Known, NotCompiled, 
 from halyard_protocol.context import Attributes, Context
 from halyard_protocol.evaluation import Detail, evaluate
 from halyard_protocol.next_instant import is_timeless, next_instant
-from halyard_protocol.ruleset import Ruleset
+from halyard_protocol.ruleset import Flag, Ruleset
 
 Decide: TypeAlias = Callable[[dict[str, Attributes], int, Any], Detail]
 """From the attributes by kind, the instant (epoch milliseconds) and the caller's default."""
+
+Watch: TypeAlias = Callable[[Flag, Decide], Decide]
+"""Puts something in the place of what decides a flag, which answers the same; or leaves it."""
 
 SWEPT_AFTER = 64
 """Rulesets: functions that are right no more hold at most so many versions of a document."""
@@ -38,6 +41,8 @@ class Evaluator:
         interpreted_calls: how often a flag may be asked for before it is compiled. Each flag has a
             number of its own, from a quarter of this up to it, so that what asks for all flags
             does not compile all of them in the same call.
+        watch: asked once for each function that is put into ``simple``; so that who is to hear of
+            some flags' answers need not ask at each answer whether this is one of them.
 
     Attributes:
         ruleset: what it answers from; never changed.
@@ -50,8 +55,14 @@ class Evaluator:
 
     __slots__ = ("_timeless", "decisions", "ruleset", "simple")
 
-    def __init__(self, ruleset: Ruleset, *, interpreted_calls: int = INTERPRETED_CALLS) -> None:
-        self._begin(Decisions(ruleset, {}, interpreted_calls), ruleset)
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        *,
+        interpreted_calls: int = INTERPRETED_CALLS,
+        watch: Watch | None = None,
+    ) -> None:
+        self._begin(Decisions(ruleset, {}, interpreted_calls, watch), ruleset)
 
     def _begin(self, decisions: Decisions, ruleset: Ruleset) -> None:
         self.ruleset = ruleset
@@ -89,14 +100,25 @@ class Evaluator:
 class Decisions(dict[str, Decide]):
     """The functions that are ready to be called; any other is found when it is asked for."""
 
-    __slots__ = ("_calls", "_interpreted_calls", "_known", "_ruleset", "_unswept", "simple")
+    __slots__ = (
+        "_calls",
+        "_interpreted_calls",
+        "_known",
+        "_ruleset",
+        "_unswept",
+        "_watch",
+        "simple",
+    )
 
-    def __init__(self, ruleset: Ruleset, known: Known, interpreted_calls: int) -> None:
+    def __init__(
+        self, ruleset: Ruleset, known: Known, interpreted_calls: int, watch: Watch | None
+    ) -> None:
         super().__init__()
         self.simple: dict[str, Decide] = {}
         self._ruleset = ruleset
         self._known = known
         self._interpreted_calls = interpreted_calls
+        self._watch = watch
         self._calls: dict[str, int] = {}
         """How often each flag was interpreted; threads may miscount."""
         self._unswept = 0
@@ -108,7 +130,7 @@ class Decisions(dict[str, Decide]):
         Calls are counted on, else a flag would be interpreted forever where rulesets are replaced
         more quickly than it is asked for often enough.
         """
-        after = Decisions(ruleset, self._known, self._interpreted_calls)
+        after = Decisions(ruleset, self._known, self._interpreted_calls, self._watch)
         after._calls, after._unswept = self._calls, self._unswept + 1
         if after._unswept >= SWEPT_AFTER:
             after._sweep()
@@ -154,8 +176,14 @@ class Decisions(dict[str, Decide]):
         decide: Decide = made.call
         self[key] = decide
         if made.simple:
-            self.simple[key] = decide
+            self.simple[key] = self._watched(key, decide)
         return decide
+
+    def _watched(self, key: str, decide: Decide) -> Decide:
+        flag = self._ruleset.flags.get(key)
+        if self._watch is None or not isinstance(flag, Flag):
+            return decide
+        return self._watch(flag, decide)
 
 
 def _interpret(

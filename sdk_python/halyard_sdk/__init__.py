@@ -16,6 +16,7 @@ Rooms:
     client, async_client        the two clients, for threads and for asyncio
     evaluations, subscriptions  what both can be asked, and how both tell of changes
     tracking                    what both are told about what contexts did
+    exposures, context_sample   who was served what, in sums; a few of those who were
     follower                    the asynchronous core: a session, carried out
     address                     where to connect, and with which key
     connection, dialer, backoff one WebSocket, when to open the next, and how long to wait

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from typing import Self
 
 from halyard_sdk.address import Address
+from halyard_sdk.context_sample import ContextSample
 from halyard_sdk.evaluations import Evaluations
+from halyard_sdk.exposures import Tally
 from halyard_sdk.follower import Follower
 from halyard_sdk.lastknown import LastKnown
 from halyard_sdk.status import Status
@@ -33,16 +36,27 @@ class AsyncClient(Evaluations, Subscriptions, Tracking):
         key: a server key of the environment.
         cache_path: a file for the last known ruleset, to start from when the server is away.
 
+        sample_contexts: whether, beside the sums of exposures, a few of the contexts are sent.
+        private_attributes: those that are never sent: names, or paths such as ``/address/street``.
+
     Raises:
-        ValueError: ``url`` or ``key`` cannot be right.
+        ValueError: ``url`` or ``key`` cannot be right, or ``private_attributes`` are no names.
     """
 
     def __init__(
-        self, url: str, key: str, *, cache_path: str | os.PathLike[str] | None = None
+        self,
+        url: str,
+        key: str,
+        *,
+        cache_path: str | os.PathLike[str] | None = None,
+        sample_contexts: bool = True,
+        private_attributes: Iterable[str] = (),
     ) -> None:
         address = Address.of(url, key)
         file = None if cache_path is None else LastKnown(cache_path, address.identity)
-        self._follower = Follower(address, file)
+        sample = ContextSample(wanted=sample_contexts, private=private_attributes)
+        self._follower = Follower(address, file, tally=Tally(sample))
+        self._begin_evaluations(self._follower.tally)
         self._source = self._follower
         self._changes, self._statuses = self._follower.changes, self._follower.statuses
         self._tracker = self._follower.tracker

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from time import monotonic
@@ -15,7 +15,9 @@ from halyard_protocol.ruleset import Ruleset
 
 from halyard_sdk.address import Address
 from halyard_sdk.background import Background
+from halyard_sdk.context_sample import ContextSample
 from halyard_sdk.evaluations import AnyContext, Evaluations, RulesetSource
+from halyard_sdk.exposures import Tally
 from halyard_sdk.follower import Follower
 from halyard_sdk.lastknown import LastKnown
 from halyard_sdk.status import Status
@@ -42,16 +44,27 @@ class Client(Evaluations, Subscriptions, Tracking):
         cache_path: a file for the last known ruleset, to start from when the server is away. It is
             read here and now.
 
+        sample_contexts: whether, beside the sums of exposures, a few of the contexts are sent.
+        private_attributes: those that are never sent: names, or paths such as ``/address/street``.
+
     Raises:
-        ValueError: ``url`` or ``key`` cannot be right.
+        ValueError: ``url`` or ``key`` cannot be right, or ``private_attributes`` are no names.
     """
 
     def __init__(
-        self, url: str, key: str, *, cache_path: str | os.PathLike[str] | None = None
+        self,
+        url: str,
+        key: str,
+        *,
+        cache_path: str | os.PathLike[str] | None = None,
+        sample_contexts: bool = True,
+        private_attributes: Iterable[str] = (),
     ) -> None:
         address = Address.of(url, key)
         file = None if cache_path is None else LastKnown(cache_path, address.identity)
-        self._follower = Follower(address, file)
+        sample = ContextSample(wanted=sample_contexts, private=private_attributes)
+        self._follower = Follower(address, file, tally=Tally(sample))
+        self._begin_evaluations(self._follower.tally)
         self._follower.adopt(self._follower.read_file())
         self._changes, self._statuses = self._follower.changes, self._follower.statuses
         self._tracker = self._follower.tracker

@@ -15,7 +15,9 @@ from halyard_protocol.context import USER, Attributes, Context, InvalidContext
 from halyard_protocol.evaluation import Detail, Reason
 from halyard_protocol.evaluator import Evaluator
 from halyard_protocol.explanation import Explanation, explain
-from halyard_protocol.ruleset import Environment, Flag, FlagType, Ruleset
+from halyard_protocol.ruleset import Environment, Flag, FlagType, MalformedFlag, Ruleset
+
+from halyard_sdk.exposures import Tally
 
 log = logging.getLogger("halyard_sdk")
 
@@ -74,7 +76,18 @@ class Evaluations:
     """
 
     _source: RulesetSource
-    _evaluator = Evaluator(Ruleset(Environment(""), {}, {}))
+    _tally: Tally
+    _evaluator: Evaluator
+
+    def _begin_evaluations(self, tally: Tally) -> None:
+        """To be called once, before anything is asked."""
+        self._tally = tally
+        self._evaluator = Evaluator(Ruleset(Environment(""), {}, {}), watch=tally.watch)
+
+    @property
+    def dropped_exposures(self) -> int:
+        """How many evaluations of tracked flags were counted, and could not be told the server."""
+        return self._tally.dropped
 
     def variation(self, key: str, context: AnyContext, default: D) -> D | Any:
         """The flag's value for this context, of whatever type the flag is."""
@@ -157,7 +170,12 @@ class Evaluations:
                 if decide is not None:  # a look at the clock takes as long as a condition or two
                     return decide(kinds, 0, default)
             answer = evaluator.decisions[key](kinds, time_ns() // 1_000_000, default)
-            return _checked(answer, ruleset, key, default, expect)
+            flag = ruleset.flags.get(key)
+            if answer.variation is not None:
+                answer = _checked(answer, flag, default, expect)
+            if flag.__class__ is Flag and flag.track_exposures:
+                self._tally.note(flag, answer, kinds)
+            return answer
         except InvalidContext as problem:
             return _error(default, INVALID_CONTEXT, str(problem))
         except Exception as fault:
@@ -204,7 +222,10 @@ class Evaluations:
             reason = _error(default, INVALID_CONTEXT, str(problem)).reason
             return ExplainedDetail(default, None, reason, None)
         explanation = explain(ruleset, key, asking, default, time_ns() // 1_000_000)
-        detail = _checked(explanation.detail, ruleset, key, default, expect)
+        flag = ruleset.flags.get(key)
+        detail = _checked(explanation.detail, flag, default, expect)
+        if isinstance(flag, Flag) and flag.track_exposures:
+            self._tally.note(flag, detail, asking.kinds)
         return ExplainedDetail(detail.value, detail.variation, detail.reason, explanation)
 
 
@@ -220,14 +241,14 @@ def _kinds(context: AnyContext) -> dict[str, Attributes]:
 
 
 def _checked(
-    answer: Detail, ruleset: Ruleset, key: str, default: Any, expect: FlagType | None
+    answer: Detail, flag: Flag | MalformedFlag | None, default: Any, expect: FlagType | None
 ) -> Detail:
     """The same answer if it is of the expected type; a list or an object as the caller's own."""
-    if answer.variation is None:
+    if answer.variation is None or flag is None:
         return answer
     value = answer.value
-    if expect is not None and not _is_of(expect, value, ruleset, key):
-        return _error(default, TYPE_MISMATCH, f"the flag '{key}' is not of type {expect}")
+    if expect is not None and not _is_of(expect, value, flag):
+        return _error(default, TYPE_MISMATCH, f"the flag '{flag.key}' is not of type {expect}")
     if value.__class__ not in _MUTABLE:
         return answer
     return Detail(_own(value), answer.variation, answer.reason)
@@ -238,8 +259,7 @@ def _own(value: Any) -> Any:
     return copy.deepcopy(value) if value.__class__ in _MUTABLE else value
 
 
-def _is_of(expected: FlagType, value: Any, ruleset: Ruleset, key: str) -> bool:
-    flag = ruleset.flags[key]
+def _is_of(expected: FlagType, value: Any, flag: Flag | MalformedFlag) -> bool:
     if not isinstance(flag, Flag) or flag.type not in _ACCEPTED.get(expected, ()):
         return False
     return expected == "json" or value.__class__ in _CLASSES[expected]

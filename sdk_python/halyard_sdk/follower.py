@@ -51,7 +51,9 @@ from halyard_protocol.session.replica import Changed, Replica, from_snapshot
 from halyard_sdk.address import Address
 from halyard_sdk.backoff import Backoff
 from halyard_sdk.connection import SDK, Connection, Ended
+from halyard_sdk.context_sample import ContextSample
 from halyard_sdk.dialer import Dialer
+from halyard_sdk.exposures import Tally
 from halyard_sdk.keeper import Keeper
 from halyard_sdk.lastknown import LastKnown, Saved
 from halyard_sdk.listeners import Change, Listeners
@@ -66,8 +68,12 @@ LARGE_FRAME_BYTES = 128 * 1024
 TRACK_PERIOD_S = 5.0
 """How often tracking events are sent, where there are any."""
 
+EXPOSURES_PERIOD_S = 30.0
+"""How often the sums of exposures are sent, where there are any; the first time somewhat sooner,
+so that clients which were started together do not send together."""
+
 LAST_WORD_S = 1.0
-"""For how long, at most, a close is held up by sending the rest of them."""
+"""For how long, at most, a close is held up by sending the rest of both."""
 
 
 class Follower:
@@ -76,6 +82,7 @@ class Follower:
     Args:
         address: where, and with which key.
         file: keeps the last known ruleset; None keeps none.
+        tally: counts exposures; None counts none that are ever sent.
         replica: what is known already.
         chance: where the jitter comes from.
     """
@@ -85,12 +92,15 @@ class Follower:
         address: Address,
         file: LastKnown | None = None,
         *,
+        tally: Tally | None = None,
         replica: Replica | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.changes: Listeners[Change] = Listeners()
         self.statuses: Listeners[Status] = Listeners()
         self.tracker = Tracker()
+        self.tally = tally or Tally(ContextSample(wanted=False))
+        self._chance = chance
         self._address = address
         self._session = ClientSession(SDK, monotonic(), replica)
         self._keeper = None if file is None else Keeper(file)
@@ -131,10 +141,10 @@ class Follower:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._dialing = self._tasks.create_task(self._dial())
-                tracking = self._tasks.create_task(self._track())
+                telling = [self._tasks.create_task(do()) for do in (self._track, self._expose)]
                 await self._until_closing()
-                self._dialing.cancel()
-                tracking.cancel()
+                for task in (self._dialing, *telling):
+                    task.cancel()
                 await self._last_word()
                 for connection in self._connections.values():
                     self._tasks.create_task(connection.close(NORMAL_CLOSURE, "closed by its user"))
@@ -150,7 +160,7 @@ class Follower:
     def close(self) -> None:
         """Let ``run()`` come to its end. Evaluating stays possible."""
         self._closing.set()
-        self.tracker.close()
+        self._keep_no_more()
         self._publish()
 
     def readiness(self, *, stale_ok: bool) -> bool | None:
@@ -172,11 +182,13 @@ class Follower:
         heir = Follower(
             self._address,
             None if self._keeper is None else self._keeper.file,
+            tally=self.tally,
             replica=self._session.replica,
         )
         heir.changes, heir.statuses = self.changes, self.statuses
         heir.changes.after_fork()
         heir.statuses.after_fork()
+        heir.tally.after_fork()
         return heir
 
     async def _until_closing(self) -> None:
@@ -243,7 +255,7 @@ class Follower:
                 self._dialer.connect_again(reason)
             case Stop(reason):
                 self._dialing.cancel()
-                self.tracker.close()
+                self._keep_no_more()
                 log.error("will not connect again: %s", reason)
             case Report(text):
                 log.warning("%s", text)
@@ -256,7 +268,7 @@ class Follower:
         if self.changes and self.ruleset is not None:
             self.changes.tell(Change(affected(self.ruleset, changed)))
 
-    # --- tracking events
+    # --- tracking events, exposures
 
     async def _track(self) -> None:
         while True:
@@ -270,10 +282,39 @@ class Follower:
                 self.tracker.lost(len(batch))
                 return
 
+    async def _expose(self) -> None:
+        await asyncio.sleep(EXPOSURES_PERIOD_S * (1 + self._chance()) / 2)
+        while True:
+            await self._send_exposures()
+            await asyncio.sleep(EXPOSURES_PERIOD_S)
+
+    async def _send_exposures(self) -> None:
+        """Send what was counted until now; what meets a closing door waits for the next time."""
+        if self._session.accepted is None:
+            return
+        self.tally.collect()
+        while (link := self._session.accepted) is not None:
+            batch = self.tally.batch(self.tracker.dropped)
+            if batch is None:
+                return
+            sent = False
+            try:
+                sent = await self._connections[link].send(batch.frame)
+            finally:
+                if not sent:
+                    self.tally.give_back(batch)
+            if not sent:
+                return
+
     async def _last_word(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORD_S):
                 await self._send_tracked()
+                await self._send_exposures()
+
+    def _keep_no_more(self) -> None:
+        self.tracker.close()
+        self.tally.close()
 
     # --- time
 

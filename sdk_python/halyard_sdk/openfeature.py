@@ -20,7 +20,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -49,6 +49,7 @@ from halyard_sdk.address import Address
 from halyard_sdk.announcements import Announcement, Announcer, Kind
 from halyard_sdk.async_client import AsyncClient
 from halyard_sdk.client import Client
+from halyard_sdk.context_sample import ContextSample
 from halyard_sdk.evaluations import (
     INVALID_CONTEXT,
     PROVIDER_NOT_READY,
@@ -129,12 +130,14 @@ class HalyardProvider(AbstractProvider):
         client: the server's address as ``Client`` takes it, or a client.
         key: with an address: a server key of the environment.
         cache_path: with an address: a file for the last known ruleset.
+        sample_contexts: with an address, like ``private_attributes``: as ``Client`` takes it.
+        private_attributes: those that are never sent.
         ready_timeout_s: for how long initializing waits.
         stale_ok: whether a ruleset from the file is enough to be initialized.
         retry_grace_period_s: from STALE to ERROR; with 0 a loss is an ERROR at once.
 
     Raises:
-        ValueError: the address or the key cannot be right.
+        ValueError: the address, the key or ``private_attributes`` cannot be right.
     """
 
     @overload
@@ -144,6 +147,8 @@ class HalyardProvider(AbstractProvider):
         key: str,
         *,
         cache_path: str | os.PathLike[str] | None = None,
+        sample_contexts: bool = True,
+        private_attributes: Iterable[str] = (),
         ready_timeout_s: float = READY_TIMEOUT_S,
         stale_ok: bool = True,
         retry_grace_period_s: float = GRACE_S,
@@ -165,6 +170,8 @@ class HalyardProvider(AbstractProvider):
         key: str = "",
         *,
         cache_path: str | os.PathLike[str] | None = None,
+        sample_contexts: bool = True,
+        private_attributes: Iterable[str] = (),
         ready_timeout_s: float = READY_TIMEOUT_S,
         stale_ok: bool = True,
         retry_grace_period_s: float = GRACE_S,
@@ -174,7 +181,17 @@ class HalyardProvider(AbstractProvider):
         self._connect: Callable[[], Client] | None = None
         if isinstance(client, str):
             Address.of(client, key)
-            self._connect = partial(Client, client, key, cache_path=cache_path)
+            is_name = isinstance(private_attributes, str)  # refused next, in one piece
+            private = private_attributes if is_name else tuple(private_attributes)
+            ContextSample(private=private)
+            self._connect = partial(
+                Client,
+                client,
+                key,
+                cache_path=cache_path,
+                sample_contexts=sample_contexts,
+                private_attributes=private,
+            )
         else:
             self._client = client
         self._ready_timeout_s = ready_timeout_s

@@ -44,7 +44,9 @@ from halyard_protocol.ruleset import (
 from halyard_protocol.session.affected import affected
 from halyard_protocol.session.replica import Changed
 
+from halyard_sdk.context_sample import ContextSample
 from halyard_sdk.evaluations import Evaluations
+from halyard_sdk.exposures import Tally
 from halyard_sdk.listeners import Change, Listeners
 from halyard_sdk.status import State, Status
 from halyard_sdk.subscriptions import Subscriptions
@@ -148,6 +150,7 @@ class InMemory(Evaluations, Subscriptions, Tracking):
         self.ruleset = Ruleset(Environment("test"), {}, {})
         self._source = self
         self._tracker = Tracker()
+        self._begin_evaluations(Tally(ContextSample(wanted=False)))
         self._tracked: list[TrackingEvent] = []
         for key, value in values.items():
             self.set(key, value)

@@ -23,6 +23,7 @@ from halyard_protocol.messages import (
     TrackingEvent,
 )
 
+from halyard_sdk.context_sample import nests_deeper
 from halyard_sdk.evaluations import AnyContext
 
 log = logging.getLogger("halyard_sdk")
@@ -149,7 +150,7 @@ def _event(
     if value is not None and not _is_number(value):
         raise ValueError("a value is a number")
     known = to_builtins(dict(metadata or {}))
-    if _is_deeper(known, MAX_VALUE_DEPTH):
+    if nests_deeper(known, MAX_VALUE_DEPTH):
         raise ValueError(f"metadata nest at most {MAX_VALUE_DEPTH} deep")
     asking = context if isinstance(context, Context) else Context.of(context)
     return TrackingEvent(name, time_ns() // 1_000_000, _keys(asking), value, known)
@@ -162,10 +163,3 @@ def _is_number(value: Any) -> bool:
 def _keys(context: Context) -> dict[str, str]:
     keys = {kind: attributes.get("key") for kind, attributes in context.kinds.items()}
     return {kind: key for kind, key in keys.items() if isinstance(key, str)}
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    children = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children)

@@ -12,8 +12,8 @@ import msgspec
 from halyard_protocol.codec import convert
 from halyard_protocol.conditions import Leaf
 from halyard_protocol.context import Context
-from halyard_protocol.evaluation import evaluate
-from halyard_protocol.evaluator import INTERPRETED_CALLS, SWEPT_AFTER, Evaluator
+from halyard_protocol.evaluation import Detail, Reason, evaluate
+from halyard_protocol.evaluator import INTERPRETED_CALLS, SWEPT_AFTER, Decide, Evaluator
 from halyard_protocol.limits import MAX_PREREQUISITE_DEPTH, MAX_SEGMENT_DEPTH
 from halyard_protocol.ruleset import Environment, Flag, Rule, Ruleset, Segment, Serve, Variation
 from hypothesis import HealthCheck, given, settings
@@ -181,6 +181,29 @@ def test_simple_are_flags_without_time_and_without_lists_and_objects() -> None:
     assert evaluator.simple["other"] is evaluator.decisions["other"]
     after = evaluator.following(ruleset(flags={"other": timed}))
     assert after.simple.get("other") is None
+
+
+def test_who_watches_is_asked_once_for_each_simple_flag_of_each_ruleset() -> None:
+    asked: list[Flag] = []
+    watched = Detail("watched", None, Reason("FALLTHROUGH"))
+
+    def watch(flag: Flag, decide: Decide) -> Decide:
+        asked.append(flag)
+        return (lambda *_: watched) if flag.key == "other" else decide
+
+    timed = on_off("timed", expires_at=datetime(2026, 6, 16, tzinfo=UTC))
+    first = ruleset(flags={"timed": timed})
+    keys = ("other", "timed", "parent")
+    evaluator = used(Evaluator(first, watch=watch), *keys)
+    assert [flag.key for flag in asked] == ["other", "parent"]
+    assert evaluator.simple["other"](ALICE.kinds, 0, None) is watched
+    assert evaluator.simple["parent"] is evaluator.decisions["parent"]
+    assert evaluator.decisions["other"](ALICE.kinds, 0, None).variation is not None
+    after = evaluator.following(
+        ruleset(flags={"timed": timed, "other": msgspec.structs.replace(OTHER, version=9)})
+    )
+    used(after, *keys)
+    assert [(flag.key, flag.version) for flag in asked[2:]] == [("other", 9), ("parent", 0)]
 
 
 def test_an_answer_tells_until_when_it_holds() -> None:

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 from halyard_protocol.evaluator import INTERPRETED_CALLS
 from halyard_sdk import Context, ExplainedDetail, testing
+from halyard_sdk.context_sample import ContextSample
 from halyard_sdk.evaluations import Evaluations
+from halyard_sdk.exposures import Tally
 from halyard_sdk.testing import InMemoryClient
 
 VALUES = {"bool": True, "text": "x", "int": 3, "float": 1.5, "tree": {"a": [1]}, "list": [1, 2]}
@@ -146,6 +148,7 @@ def test_without_a_ruleset_everything_is_the_default() -> None:
 
         def __init__(self) -> None:
             self._source = self
+            self._begin_evaluations(Tally(ContextSample()))
 
     detail = Nothing().detail("bool", "alice", "mine")
     assert (detail.value, detail.reason.error_code) == ("mine", "PROVIDER_NOT_READY")
