@@ -19,8 +19,12 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 import msgspec
+from redis.exceptions import RedisError
 
-from projections.script import RedisClient, script
+from projections.script import Argument, RedisClient, script
+
+ATTEMPTS = 8
+"""How often a generation may be replaced between finding out its name and reading it."""
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -180,26 +184,46 @@ class Rulesets:
 
     async def meta(self, env: str) -> Meta | None:
         """What the active generation says of itself."""
-        answer = await script("meta").run(self.redis, [active_key(env)], [environment_prefix(env)])
+        answer = await read_active(self.redis, env, "meta")
         return None if answer is None else read_meta(answer)
 
     async def read(self, env: str) -> StoredRuleset | None:
         """The whole ruleset, tombstones and SDK keys included."""
-        answer = await script("read").run(self.redis, [active_key(env)], [environment_prefix(env)])
-        return _stored(answer)
+        return _stored(await read_active(self.redis, env, "read"))
 
     async def read_since(self, env: str, version: int) -> StoredRuleset | None:
         """The documents that changed after ``version``, the oldest change first.
 
         Where ``meta.horizon`` is above ``version``, tombstones may be missing from the answer.
         """
-        arguments = (environment_prefix(env), version)
-        answer = await script("read_since").run(self.redis, [active_key(env)], arguments)
-        return _stored(answer)
+        return _stored(await read_active(self.redis, env, "read_since", version))
 
     def channel(self, env: str) -> str:
         """The sharded channel on which changes of an environment are published."""
         return channel(env)
+
+
+async def active_generation(redis: RedisClient, env: str) -> str | None:
+    """The name of the generation that is read; None where there is none."""
+    name: Any = await redis.get(active_key(env))
+    return None if name is None else str(name, "ascii")
+
+
+async def read_active(redis: RedisClient, env: str, name: str, *arguments: Argument) -> Any:
+    """What a reading script answers for the active generation; None where there is none.
+
+    The script is given every key that it reads. Were it to make them up from the pointer, a cluster
+    that is moving them one by one to another node would let it find some of them empty.
+    """
+    for _ in range(ATTEMPTS):
+        generation = await active_generation(redis, env)
+        if generation is None:
+            return None
+        keys = (active_key(env), *generation_keys(env, generation))
+        answer = await script(name).run(redis, keys, [generation, *arguments])
+        if answer != 0:
+            return answer
+    raise RedisError(f"the ruleset of {env} is replaced faster than it can be read")
 
 
 def read_pairs(flat: list[bytes]) -> dict[str, bytes]:

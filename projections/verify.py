@@ -19,8 +19,8 @@ from eventstore.store import EventStore
 from projections.comparison import Audit, Difference, differences
 from projections.fold import FOLD_VERSION
 from projections.reading import LogReader, Progress, open_log
-from projections.rulesets import Rulesets, active_key, environment_prefix, read_meta, read_pairs
-from projections.script import RedisClient, script
+from projections.rulesets import Rulesets, read_active, read_meta, read_pairs
+from projections.script import RedisClient
 
 _PAGE = 1_000
 
@@ -79,8 +79,7 @@ def _ids_in(page: Iterable[StoredEvent]) -> Iterator[str]:
 
 async def read_audit(redis: RedisClient, env: str) -> Audit | None:
     """A ruleset with all there is to compare; None where there is none. One script."""
-    arguments = [environment_prefix(env)]
-    answer: Any = await script("audit").run(redis, [active_key(env)], arguments)
+    answer: Any = await read_active(redis, env, "audit")
     meta = None if answer is None else read_meta(answer[0])
     if meta is None:
         return None

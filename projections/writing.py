@@ -15,10 +15,11 @@ import msgspec
 
 from projections.documents import VersionedDocument
 from projections.rulesets import (
+    ATTEMPTS,
     Meta,
+    active_generation,
     active_key,
     channel,
-    environment_prefix,
     generation_keys,
 )
 from projections.script import Argument, RedisClient, script
@@ -127,21 +128,26 @@ class Build:
             content: the second part of the wire epoch.
             compared: generation that was active when ``content`` was chosen; empty for none.
         """
-        answer: bytes = await script("swap").run(
-            self._redis,
-            (active_key(self._env), *self._keys),
-            (
-                self.generation,
-                self._step,
-                documents,
-                content,
-                compared,
-                environment_prefix(self._env),
-                channel(self._env),
-            ),
-        )
-        known: SwapAnswer = msgspec.convert(answer.decode(), SwapAnswer)
-        return known
+        for _ in range(ATTEMPTS):
+            live = await active_generation(self._redis, self._env) or ""
+            replaced = generation_keys(self._env, live) if live else ()
+            answer: bytes = await script("swap").run(
+                self._redis,
+                (active_key(self._env), *self._keys, *replaced),
+                (
+                    self.generation,
+                    self._step,
+                    documents,
+                    content,
+                    compared,
+                    live,
+                    channel(self._env),
+                ),
+            )
+            if answer != b"LOOK":
+                known: SwapAnswer = msgspec.convert(answer.decode(), SwapAnswer)
+                return known
+        return "MOVED"
 
     async def abandon(self) -> None:
         """Drop what was built. Never to be called on an active generation."""

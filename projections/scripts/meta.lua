@@ -1,7 +1,6 @@
--- The meta of the active generation, as a flat list of names and values; nil where there is none.
--- KEYS: 1 the pointer. ARGV: 1 what every key of the environment begins with.
-local generation = redis.call('GET', KEYS[1])
-if not generation then
-  return nil
+-- The meta of a generation, as a flat list of names and values; 0 where it is not the active one.
+-- KEYS: 1 the pointer, 2 meta, 3 documents, 4 index. ARGV: 1 generation
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return 0
 end
-return redis.call('HGETALL', ARGV[1] .. generation .. ':meta')
+return redis.call('HGETALL', KEYS[2])

@@ -1,11 +1,6 @@
--- Pointer, meta and all documents at one instant; nil where there is no ruleset.
--- KEYS: 1 the pointer. ARGV: 1 what every key of the environment begins with.
-local generation = redis.call('GET', KEYS[1])
-if not generation then
-  return nil
+-- Meta and all documents of a generation at one instant; 0 where it is not the active one.
+-- KEYS: 1 the pointer, 2 meta, 3 documents, 4 index. ARGV: 1 generation
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return 0
 end
-local begin = ARGV[1] .. generation
-return {
-  redis.call('HGETALL', begin .. ':meta'),
-  redis.call('HGETALL', begin .. ':documents'),
-}
+return { redis.call('HGETALL', KEYS[2]), redis.call('HGETALL', KEYS[3]) }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from projections.script import Script
+from projections.script import Script, script
 
+SCRIPTS = sorted((Path(__file__).parents[2] / "projections" / "scripts").glob("*.lua"))
 ADD = Script("return ARGV[1] + ARGV[2]")
 
 
@@ -40,3 +43,12 @@ async def test_a_task_that_runs_scripts_all_the_time_can_be_cancelled(
     with pytest.raises(asyncio.CancelledError):
         async with asyncio.timeout(10):
             await task
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_touches_no_key_that_it_was_not_given(path: Path) -> None:
+    calls = re.findall(r"redis\.call\(\s*'(\w+)', ([^,)]+)", script(path.stem).source)
+    assert calls
+    for command, first in calls:
+        given = re.fullmatch(r"KEYS\[(\d|at)\]|key", first)
+        assert given or (command == "SPUBLISH" and first.startswith("ARGV[")), (command, first)
