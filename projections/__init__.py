@@ -12,6 +12,7 @@ Rooms:
     rulesets      how a ruleset lies in Redis; reading it; what is published about it
     writing       the scripts that change one
     script, scripts/    running Lua, and the Lua
+    cluster       commands to a Redis Cluster, each to the node that owns its key
     standing      what to do about a ruleset, given what it says of itself (pure)
     keeper        the rulesets of one log, brought to where its fold is
     log_projector one log: read on, fold, keep; what poisons it

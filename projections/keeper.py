@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import structlog
 from msgspec.structs import replace
+from redis.exceptions import RedisError
 
 from eventstore.log import Head
 from eventstore.store import EventStore
 from projections.building import Builder
+from projections.cluster import Address, Cluster
 from projections.reading import HistoryForked, LogReader
-from projections.rulesets import Meta, Rulesets
+from projections.rulesets import Meta, Rulesets, active_key
 from projections.script import RedisClient
 from projections.standing import (
     Standing,
@@ -81,13 +83,28 @@ class RulesetKeeper:
         """Bring every ruleset to where the fold is.
 
         Raises :class:`HeadMoved`, :class:`~projections.reading.HistoryForked`, and what the
-        reader, the store or Redis raise; what was done until then stays done.
+        reader, the store or Redis raise; what was done until then stays done. Where one node of a
+        cluster fails, that is raised after the rulesets on the other nodes were seen to.
         """
         environments = reader.fold.environments.by_id
         if self._unsound is None:
             self._unsound = set(environments)
+        failed: dict[Address | None, Exception] = {}
         for versions in sorted(environments.values(), key=self._is_unchanged):
-            await self._sync_one(versions, reader, head)
+            node = self._node_of(versions.id)
+            if node not in failed:
+                try:
+                    await self._sync_one(versions, reader, head)
+                except (RedisError, OSError) as error:
+                    if not isinstance(self._redis, Cluster):
+                        raise
+                    failed[node] = error
+        for failure in failed.values():
+            raise failure
+
+    def _node_of(self, env: str) -> Address | None:
+        """The node of a cluster where a ruleset lies, if any."""
+        return self._redis.owner(active_key(env)) if isinstance(self._redis, Cluster) else None
 
     def _is_unchanged(self, versions: EnvironmentVersions) -> bool:
         standing = self._standings.get(versions.id)

@@ -122,7 +122,9 @@ class LogProjector:
                 await self.go_round()
             except (StoreError, RedisError, OSError) as error:
                 self._note_trouble(error)
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(FIRST_PAUSE_S)
+                # News are not only for whatever is in trouble.
+                await self._woken_within(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
                 self._trouble, pause_s = "", FIRST_PAUSE_S
@@ -135,11 +137,16 @@ class LogProjector:
         self._keeper.forget()
 
     async def _rest(self) -> None:
+        if not await self._woken_within(self.check_s):
+            self._keeper.forget()
+
+    async def _woken_within(self, limit_s: float) -> bool:
         try:
-            async with asyncio.timeout(self.check_s):
+            async with asyncio.timeout(limit_s):
                 await self._woken.wait()
         except TimeoutError:
-            self._keeper.forget()
+            return False
+        return True
 
     def standing(self) -> LogStanding:
         """How things stand now."""

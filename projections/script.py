@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-RedisClient: TypeAlias = Redis | RedisCluster
+from projections.cluster import Cluster
+
+RedisClient: TypeAlias = Redis | Cluster
 """Must answer in bytes (``decode_responses`` off)."""
 
 Argument: TypeAlias = bytes | str | int
@@ -35,7 +37,7 @@ class Script:
         Cancelled, it is unknown whether the script took effect.
         """
         try:
-            answer = await redis.evalsha(self.sha, len(keys), *keys, *arguments)
+            answer: Any = await redis.evalsha(self.sha, len(keys), *keys, *arguments)
         except NoScriptError:
             answer = await redis.eval(self.source, len(keys), *keys, *arguments)
         _heed_cancellation()

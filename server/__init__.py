@@ -11,6 +11,7 @@ Rooms:
     settings      every setting, read once, every fault told at once
     logs          structlog from the first line; secrets are in none
     redis_client  the one client of a process, with a time limit on every command
+    redis_url     what the setting of Redis may say: one server, a cluster, Sentinels
     wakes         word that a log has grown, within the process and to others
     readiness     what ``/readyz`` says, and when a ruleset is as current as its log
     installation  the first account and its token

@@ -16,7 +16,6 @@ from datetime import timedelta
 
 import structlog
 import uvicorn
-from redis.asyncio import Redis
 
 from eventstore.accounts import Accounts
 from eventstore.follow import Follower
@@ -25,6 +24,7 @@ from eventstore.pool import ObservedPool, create_pool
 from eventstore.store import EventStore
 from projections.rulesets import Rulesets
 from projections.runner import Projector
+from projections.script import RedisClient
 from server.http import metrics, operations
 from server.http.actors import AccountNames
 from server.http.app import create_app
@@ -66,7 +66,7 @@ class Program:
     pool: ObservedPool
     store: EventStore
     accounts: Accounts
-    redis: Redis
+    redis: RedisClient
     writers: Writers
     rulesets: Rulesets
     presence: RulesetsPresence
@@ -103,7 +103,7 @@ async def serve(settings: Settings, prepare: Prepare | None = None) -> None:
 
 @asynccontextmanager
 async def _running(
-    settings: Settings, pool: ObservedPool, redis: Redis, listener: socket.socket
+    settings: Settings, pool: ObservedPool, redis: RedisClient, listener: socket.socket
 ) -> AsyncIterator[Program]:
     """Start the roles; at the end of the block stop them."""
     store, rulesets = EventStore(pool), Rulesets(redis)

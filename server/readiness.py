@@ -11,13 +11,13 @@ import asyncio
 import time
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eventstore.errors import StoreError
 from eventstore.log import SYSTEM_LOG, Head
 from eventstore.store import EventStore
 from projections.rulesets import Rulesets
+from projections.script import RedisClient
 from server.writing.errors import LogPoisoned, LogUnknown, WritingError
 from server.writing.writers import Writers
 from streaming.gateway import Gateway
@@ -95,7 +95,7 @@ class Readiness:
     """The checks behind `/readyz`, each None when well and a sentence when not."""
 
     def __init__(
-        self, store: EventStore, redis: Redis, presence: RulesetsPresence, gateway: Gateway
+        self, store: EventStore, redis: RedisClient, presence: RulesetsPresence, gateway: Gateway
     ) -> None:
         self._store = store
         self._redis = redis

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from server.redis_url import read_redis_url
+
 Role = Literal["api", "gateway", "projector"]
 ROLES: tuple[Role, ...] = ("api", "gateway", "projector")
 LEVELS = ("debug", "info", "warning", "error")
@@ -171,7 +173,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "redis_url",
         "Redis or Valkey that holds the rulesets.",
-        _url("redis", "rediss", "unix"),
+        read_redis_url,
         secret=True,
     ),
     Setting("host", "Address to listen on; 0.0.0.0 for all.", _long(1)),

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from streaming.subscription import Subscription
+from projections.script import RedisClient
+from streaming.cluster_subscription import subscription
 
 WAKE_CHANNEL = "halyard:wake"
 
@@ -37,13 +37,13 @@ _decoder = msgspec.json.Decoder(Wake)
 class Wakes:
     """Sends and hears wake-ups. ``heard`` are told of this process's own commits as well."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self._heard: list[Heard] = []
         self._unsent: dict[str, int] = {}
         self._has_unsent = asyncio.Event()
-        self._subscription = Subscription(
-            redis, subscribed=lambda _channel: None, heard=self._receive, lost=lambda: None
+        self._subscription = subscription(
+            redis, subscribed=lambda _channel: None, heard=self._receive, lost=lambda _lost: None
         )
 
     def tell(self, heard: Heard) -> None:

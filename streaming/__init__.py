@@ -19,7 +19,7 @@ Rooms:
     rounds        broadcasts over the connections of one environment, in slices
     hub           the environments in use; loading, repairing, dropping them
     watch         when one of them is to be compared, probed or dropped
-    subscription  one pub/sub connection for all of them
+    subscription, cluster_subscription  pub/sub: one connection, or one to each node of a cluster
     admission     snapshots by a budget of bytes
     snapshot_maker  large snapshots, made in a thread
     wheel         one timer for all connections

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 from halyard_protocol.close_codes import CloseCode
-from redis.asyncio import Redis
 
+from projections.script import RedisClient
 from streaming.admission import Admission
 from streaming.connection import Connection
 from streaming.counters import Counters
@@ -60,7 +60,7 @@ class Gateway:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisClient,
         *,
         is_current: Callable[[str], Awaitable[bool]],
         settings: StreamSettings | None = None,

@@ -22,7 +22,6 @@ from typing import assert_never
 import msgspec
 import structlog
 from halyard_protocol.session import feed
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from projections.rulesets import (
@@ -35,13 +34,14 @@ from projections.rulesets import (
     decode_published,
     encode_probe,
 )
+from projections.script import RedisClient
 from streaming.admission import Admission
 from streaming.caller import Caller
+from streaming.cluster_subscription import subscription
 from streaming.connection import Connection
 from streaming.counters import Counters
 from streaming.environment import Environment, Need
 from streaming.settings import StreamSettings
-from streaming.subscription import Subscription
 from streaming.watch import Watch
 
 log = structlog.get_logger("halyard.stream")
@@ -55,7 +55,7 @@ class Hub:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisClient,
         settings: StreamSettings,
         counters: Counters,
         admission: Admission,
@@ -71,7 +71,7 @@ class Hub:
         self._channels: dict[str, Environment] = {}
         self._watches: dict[Environment, Watch] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._subscription = Subscription(
+        self._subscription = subscription(
             redis, subscribed=self._subscribed, heard=self._heard, lost=self._lost
         )
 
@@ -115,10 +115,12 @@ class Hub:
             environment.subscribed = True
             environment.want(Need.NEWER if environment.feed.installed else Need.WHOLE)
 
-    def _lost(self) -> None:
+    def _lost(self, channels: frozenset[str]) -> None:
         self._counters.subscription_losses += 1
-        for environment in tuple(self.environments.values()):
-            environment.lost()
+        for channel in channels:
+            environment = self._channels.get(channel)
+            if environment is not None:
+                environment.lost()
 
     def _heard(self, channel: str, data: bytes) -> None:
         environment = self._channels.get(channel)
@@ -253,7 +255,7 @@ class Hub:
             self._give_up(environment, watch, now_s)
         elif watch.deaf(now_s):
             self._counters.deaf += 1
-            self._subscription.reset()
+            self._subscription.reset(self._rulesets.channel(environment.id))
         elif environment.uneasy or watch.silent(now_s):
             environment.want(Need.COMPARE)
 

@@ -1,4 +1,4 @@
-"""One pub/sub connection of this process, for the channels of all environments in use.
+"""One pub/sub connection to one server, for the channels of all environments in use.
 
 Sharded channels (SSUBSCRIBE). Every confirmation of a subscription is reported, the first one and
 those after a reconnect alike: from then on nothing is missed, so that is the moment to read.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Set
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -20,7 +20,9 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import MovedError, RedisError
+
+from projections.cluster import slot_of
 
 log = structlog.get_logger("halyard.stream")
 
@@ -34,7 +36,10 @@ class Subscription:
     Args:
         subscribed: a channel is being heard from now on.
         heard: a message of a channel.
-        lost: the connection failed; every channel will be reported as subscribed again.
+        lost: the connection failed, so that nothing is heard of these channels; each will be
+            reported as subscribed again.
+        moved: for a node of a cluster: it does not own these channels (any more), and they were
+            forgotten here.
     """
 
     def __init__(
@@ -43,12 +48,14 @@ class Subscription:
         *,
         subscribed: Callable[[str], None],
         heard: Callable[[str, bytes], None],
-        lost: Callable[[], None],
+        lost: Callable[[frozenset[str]], None],
+        moved: Callable[[frozenset[str]], None] | None = None,
     ) -> None:
         self._redis = redis
         self._subscribed = subscribed
         self._heard = heard
         self._lost = lost
+        self._moved = moved
         self._channels: set[str] = set()
         self._wanted = asyncio.Event()
         """Set once there was a channel: before, there is nothing to connect for."""
@@ -73,7 +80,7 @@ class Subscription:
         if self._pubsub is not None:
             await _attempt(self._pubsub.sunsubscribe(channel))
 
-    def reset(self) -> None:
+    def reset(self, channel: str) -> None:  # noqa: ARG002 - on a cluster it says which connection
         """Begin anew on another connection: this one looks healthy and hears nothing."""
         if self._patience is not None:
             self._patience.reschedule(0)
@@ -88,7 +95,7 @@ class Subscription:
                 await self._listen()
             except (RedisError, OSError) as error:
                 log.warning("subscription lost", error=str(error))
-            self._lost()
+            self._lost(frozenset(self._channels))
             lasted_s = asyncio.get_running_loop().time() - began_s
             pause_s = FIRST_PAUSE_S if lasted_s > 1 else min(LONGEST_PAUSE_S, 2 * pause_s)
             await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311
@@ -100,12 +107,33 @@ class Subscription:
             retry, connection.retry = connection.retry, Retry(NoBackoff(), 0)
             self._pubsub, self._patience = pubsub, patience
             try:
-                await pubsub.ssubscribe(*self._channels)
+                for channels in self._commands():
+                    await pubsub.ssubscribe(*channels)
                 while True:
-                    self._dispatch(await pubsub.get_message(timeout=None))
+                    await self._hear(pubsub)
             finally:
                 self._pubsub = self._patience = None
                 connection.retry = retry  # it goes back to the pool, where others use it
+
+    def _commands(self) -> Iterable[Iterable[str]]:
+        """The channels of one command each: all, or on a cluster those of one slot."""
+        if self._moved is None:
+            return (tuple(self._channels),) if self._channels else ()
+        by_slot: dict[int, list[str]] = {}
+        for channel in self._channels:
+            by_slot.setdefault(slot_of(channel), []).append(channel)
+        return by_slot.values()
+
+    async def _hear(self, pubsub: PubSub) -> None:
+        try:
+            message = await pubsub.get_message(timeout=None)
+        except MovedError as error:
+            # The answer to a subscription; the connection is good for other slots.
+            if self._moved is None:
+                raise
+            self._forget({each for each in self._channels if slot_of(each) == error.slot_id})
+        else:
+            self._dispatch(message)
 
     def _dispatch(self, message: dict[str, bytes | str] | None) -> None:
         match message:
@@ -113,8 +141,16 @@ class Subscription:
                 self._heard(channel.decode(), data)
             case {"type": "ssubscribe", "channel": bytes(channel)}:
                 self._subscribed(channel.decode())
+            case {"type": "sunsubscribe", "channel": bytes(channel)}:
+                # Where nobody asked for it: a node that gives a slot away ends what it cannot keep.
+                self._forget({channel.decode()} & self._channels)
             case _:
-                pass  # the end of a subscription, or the driver's own ping
+                pass  # the driver's own ping
+
+    def _forget(self, channels: Set[str]) -> None:
+        if channels and self._moved is not None:
+            self._channels -= channels
+            self._moved(frozenset(channels))
 
 
 async def _attempt(command: Awaitable[object]) -> None:

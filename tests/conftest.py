@@ -10,6 +10,9 @@ import redis.asyncio
 from hypothesis import HealthCheck, settings
 
 from eventstore.migrate import migrate
+from projections.script import RedisClient
+from server.redis_client import connect_redis
+from tests.support.cluster import ClusterServers
 from tests.support.servers import TestServers
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -53,6 +56,28 @@ def redis_url(servers: TestServers) -> str:
     """The Valkey of this test process, emptied."""
     servers.flush_redis()
     return servers.redis_url
+
+
+@pytest.fixture(scope="session")
+def cluster_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServers]:
+    """The Redis Cluster of this test process, started when first needed."""
+    with ClusterServers(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(cluster_servers: ClusterServers) -> ClusterServers:
+    """The cluster, whole and emptied."""
+    cluster_servers.heal()
+    cluster_servers.flush()
+    return cluster_servers
+
+
+@pytest.fixture
+async def cluster_client(cluster: ClusterServers) -> AsyncIterator[RedisClient]:
+    """A client of the cluster, as the program has it."""
+    async with connect_redis(cluster.url) as client:
+        yield client
 
 
 @pytest.fixture

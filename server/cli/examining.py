@@ -9,7 +9,7 @@ import resource
 from datetime import UTC, datetime
 
 import asyncpg
-from redis.asyncio import Redis, from_url
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from eventstore.chain import chained_hash
@@ -19,10 +19,12 @@ from eventstore.migrate import status
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
 from projections.reading import HistoryForked, Poisoned
+from projections.script import RedisClient
 from server.cli import checks
 from server.cli.checks import Check
 from server.cli.installations import Installation
 from server.cli.ruleset_work import places
+from server.redis_client import connect_redis
 
 NEWEST_EVENTS = 1_000
 """So many of each log are checked; `halyard events verify` checks them all."""
@@ -82,14 +84,18 @@ async def _redis(installation: Installation) -> list[Check]:
     if installation.redis_url is None:
         return [checks.unreachable("Redis", "HALYARD_REDIS_URL is not set")]
     try:
-        async with from_url(installation.redis_url) as redis:
-            info = await redis.info()
+        async with connect_redis(installation.redis_url) as redis:
+            servers = [redis] if isinstance(redis, Redis) else map(redis.node, redis.masters())
+            infos = [await server.info() for server in servers]
     except (RedisError, OSError) as error:
         return [checks.unreachable("Redis", str(error))]
-    valkey = info.get("valkey_version")
     return [
-        checks.redis_version(info["redis_version"], valkey),
-        checks.eviction(info["maxmemory_policy"], info["evicted_keys"]),
+        check
+        for info in infos
+        for check in (
+            checks.redis_version(info["redis_version"], info.get("valkey_version")),
+            checks.eviction(info["maxmemory_policy"], info["evicted_keys"]),
+        )
     ]
 
 
@@ -127,11 +133,14 @@ async def _rulesets(
 ) -> list[Check]:
     if installation.redis_url is None:
         return []
-    async with from_url(installation.redis_url) as redis:
-        return [check for log_id in projects for check in await _project(store, redis, log_id)]
+    try:
+        async with connect_redis(installation.redis_url) as redis:
+            return [check for log_id in projects for check in await _project(store, redis, log_id)]
+    except (RedisError, OSError) as error:
+        return [checks.unreachable(f"rulesets of {each}", str(error)) for each in projects]
 
 
-async def _project(store: EventStore, redis: Redis, project: str) -> list[Check]:
+async def _project(store: EventStore, redis: RedisClient, project: str) -> list[Check]:
     try:
         found = await places(store, redis, project, lambda _seq: None)
     except (Poisoned, HistoryForked) as trouble:

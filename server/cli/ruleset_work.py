@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from redis.asyncio import Redis, from_url
 from rich.progress import Progress
 
 from eventstore.log import SYSTEM_LOG
@@ -16,14 +15,16 @@ from eventstore.store import EventStore
 from projections.reading import HistoryForked, Poisoned, open_log
 from projections.rebuild import Rebuilt, rebuild
 from projections.rulesets import Meta, Rulesets
+from projections.script import RedisClient
 from projections.touches import EnvironmentVersions
 from projections.verify import Finding, verify
 from server.cli.exits import Exit, errors, fail
 from server.cli.installations import Installation, administer
 from server.cli.output import print_json, print_table
+from server.redis_client import connect_redis
 
 T = TypeVar("T")
-Work = Callable[[EventStore, Redis, str, Callable[[int], None]], Awaitable[Iterable[T]]]
+Work = Callable[[EventStore, RedisClient, str, Callable[[int], None]], Awaitable[Iterable[T]]]
 """What is done with one project; told how far it is by calling the last argument with a seq."""
 
 
@@ -35,7 +36,7 @@ def on_rulesets(data_dir: Path | None, project: str | None, work: Work[T]) -> li
             fail("HALYARD_REDIS_URL is required for this command", Exit.USAGE)
         async with (
             create_pool(installation.database_url, max_size=4) as pool,
-            from_url(installation.redis_url) as redis,
+            connect_redis(installation.redis_url) as redis,
         ):
             return await _each_project(EventStore(pool), redis, project, work)
 
@@ -46,7 +47,7 @@ def on_rulesets(data_dir: Path | None, project: str | None, work: Work[T]) -> li
 
 
 async def _each_project(
-    store: EventStore, redis: Redis, project: str | None, work: Work[T]
+    store: EventStore, redis: RedisClient, project: str | None, work: Work[T]
 ) -> list[T]:
     heads = {head.log_id: head for head in await store.heads() if head.log_id != SYSTEM_LOG}
     if project is not None and project not in heads:
@@ -79,7 +80,7 @@ class Place(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def places(
-    store: EventStore, redis: Redis, project: str, show: Callable[[int], None]
+    store: EventStore, redis: RedisClient, project: str, show: Callable[[int], None]
 ) -> list[Place]:
     """The rulesets of a project's environments. Raises Poisoned."""
     reader = await open_log(store, project)
@@ -108,7 +109,7 @@ class ProjectFinding(msgspec.Struct, frozen=True):
 
 
 async def verify_project(
-    store: EventStore, redis: Redis, project: str, show: Callable[[int], None]
+    store: EventStore, redis: RedisClient, project: str, show: Callable[[int], None]
 ) -> list[ProjectFinding]:
     """Compare the rulesets of a project."""
     return [ProjectFinding(project, each) for each in await verify(store, redis, project, show)]
@@ -156,7 +157,7 @@ def rebuild_project(*, dry_run: bool) -> Work[ProjectRebuilt]:
     """Rebuild the rulesets of a project, or only see what that would change."""
 
     async def work(
-        store: EventStore, redis: Redis, project: str, show: Callable[[int], None]
+        store: EventStore, redis: RedisClient, project: str, show: Callable[[int], None]
     ) -> list[ProjectRebuilt]:
         done = await rebuild(store, redis, project, dry_run=dry_run, progress=show)
         return [ProjectRebuilt(project, each) for each in done]

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from server.redis_url import addresses, one_server
 from server.settings import SETTINGS, Setting, SettingsError, read_settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
@@ -99,3 +101,38 @@ def test_every_setting_stands_in_the_reference(setting: Setting) -> None:
 def test_the_reference_has_no_other_setting() -> None:
     rows = [line for line in REFERENCE.read_text().splitlines() if line.startswith("| `")]
     assert len(rows) == len(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://cache/1",
+        "rediss://user:secret@cache:6380",
+        "unix:///run/valkey.sock",
+        "redis+cluster://a:7000,b:7001,c",
+        "rediss+cluster://user:secret@[::1]:7000",
+        "redis+sentinel://a:26379,b/mymaster?db=2",
+    ],
+)
+def test_redis_may_be_a_server_a_cluster_or_watched_by_sentinels(url: str) -> None:
+    assert read_settings({**REQUIRED, "HALYARD_REDIS_URL": url}, {}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "fix"),
+    [
+        ("redis+cluster://a:7000,", "host:port,host:port"),
+        ("redis+cluster://a:seven", "host:port,host:port"),
+        ("redis+cluster://a:7000/1", "without the number of a database"),
+        ("redis+sentinel://a:26379", "the name of the master"),
+    ],
+)
+def test_a_redis_url_that_cannot_be_is_told_how_it_should_be(url: str, fix: str) -> None:
+    with pytest.raises(SettingsError, match=fix):
+        read_settings({**REQUIRED, "HALYARD_REDIS_URL": url}, {})
+
+
+def test_one_of_several_servers_keeps_credentials_and_options() -> None:
+    parts = urlsplit("rediss+cluster://ann:se%40cret@a,[::1]:7001?ssl_ca_certs=ca.pem")
+    assert addresses(parts) == [("a", 6379), ("::1", 7001)]
+    assert one_server(parts, "::1", 7001) == "rediss://ann:se%40cret@[::1]:7001?ssl_ca_certs=ca.pem"

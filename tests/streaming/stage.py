@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
-import redis.asyncio
 import uvicorn
 from halyard_protocol.messages import (
     Changes,
@@ -27,6 +26,7 @@ from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from projections.script import RedisClient
 from streaming.gateway import Gateway
 from streaming.settings import StreamSettings
 from tests.streaming.writing import SERVER_KEY
@@ -165,7 +165,7 @@ def _versions(documents: tuple[msgspec.Raw, ...]) -> dict[str, int]:
 
 @contextlib.asynccontextmanager
 async def stage(
-    client: redis.asyncio.Redis,
+    client: RedisClient,
     settings: StreamSettings = QUICK,
     is_current: Callable[[str], Awaitable[bool]] = yes,
 ) -> AsyncIterator[Stage]:

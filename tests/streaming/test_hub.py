@@ -134,7 +134,8 @@ async def test_a_deaf_subscription_is_found_out_by_a_probe(
 ) -> None:
     async with on_stage.client() as client:
         await client.synchronise()
-        pubsub: Any = on_stage.gateway.hub._subscription._pubsub
+        subscription: Any = on_stage.gateway.hub._subscription
+        pubsub = subscription._pubsub
         await pubsub.execute_command("SUNSUBSCRIBE", channel(ENV))  # as if by a failover
         await until(lambda: on_stage.gateway.counters.deaf >= 1)
         await until(lambda: environment(on_stage).subscribed)

@@ -12,6 +12,7 @@ from eventstore.log import StoredEvent
 from eventstore.store import EventStore
 from projections.reading import open_log
 from projections.rulesets import Meta, Rulesets
+from projections.script import RedisClient
 from projections.verify import Finding, verify
 from tests.support.logs import append
 from tests.support.project_logs import ProjectLog, as_command, deltas_of
@@ -85,7 +86,7 @@ async def stored_log(store: EventStore, log_id: str = "demo") -> StoredLog:
     return log
 
 
-async def assert_exact(store: EventStore, redis: Redis, log_id: str) -> None:
+async def assert_exact(store: EventStore, redis: RedisClient, log_id: str) -> None:
     """Every ruleset is what a fresh fold gives, at the log's end unless its environment ended."""
     findings = await verify(store, redis, log_id)
     assert [finding for finding in findings if finding.problem] == []

@@ -1,0 +1,87 @@
+"""On a real Redis Cluster of three masters and three replicas, under load."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from eventstore.pool import create_pool
+from eventstore.store import EventStore
+from projections.rulesets import active_key
+from projections.script import RedisClient
+from tests.streaming.line import ENVIRONMENTS, Line, line
+from tests.support.cluster import ClusterServers, Node
+from tests.support.valkey_process import wait_until
+
+pytestmark = pytest.mark.adversity
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    async with create_pool(database_url) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def running(pool: asyncpg.Pool, cluster_client: RedisClient) -> AsyncIterator[Line]:
+    async with line(EventStore(pool), cluster_client) as running:
+        yield running
+
+
+def on_node(cluster: ClusterServers, running: Line, node: Node) -> set[str]:
+    """The environments in use whose slots a node owns."""
+    return {env for env in running.sdks if cluster.owner(active_key(env)) is node}
+
+
+async def test_what_is_written_reaches_sdks_of_every_node(
+    cluster: ClusterServers, running: Line
+) -> None:
+    spread = [on_node(cluster, running, node) for node in cluster.masters()]
+    assert all(spread), "the environments of this test must lie on every node"
+    assert sum(map(len, spread)) == len(ENVIRONMENTS)
+    await running.change(30)
+    await running.assert_converged()
+    assert not any(sdk.stale for sdk in running.sdks.values())
+
+
+async def test_a_killed_master_is_felt_by_its_own_environments_only_and_not_for_long(
+    cluster: ClusterServers, running: Line
+) -> None:
+    env = running.log.env("production")
+    master = cluster.owner(active_key(env))
+    concerned = on_node(cluster, running, master)
+
+    def kill_and_wait() -> None:
+        master.send(signal.SIGKILL)
+        cluster.wait_for_another_owner(active_key(env), master)
+
+    work = asyncio.ensure_future(asyncio.to_thread(kill_and_wait))
+    await running.change_while(work)
+    await running.assert_converged()
+    stale = {each for each, sdk in running.sdks.items() if sdk.stale}
+    assert env in stale
+    assert stale <= concerned
+    assert running.stage.gateway.status().stale == ()
+
+
+async def test_a_slot_that_moves_under_load_is_followed(
+    cluster: ClusterServers, running: Line
+) -> None:
+    env = running.log.env("production")
+    source = cluster.owner(active_key(env))
+    target = next(node for node in cluster.masters() if node is not source)
+    events = running.log.log.events
+
+    def while_more_is_written() -> None:
+        before = len(events)
+        wait_until(lambda: len(events) >= before + 5)
+
+    for there in (target, source, target):
+        moving = asyncio.to_thread(cluster.move_slot, active_key(env), there, while_more_is_written)
+        await running.change_while(asyncio.ensure_future(moving))
+    await running.assert_converged()
+    assert cluster.owner(active_key(env)) is target

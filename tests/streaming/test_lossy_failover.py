@@ -1,0 +1,59 @@
+"""A replica that has not heard everything becomes the master: found out, and repaired."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from eventstore.pool import create_pool
+from eventstore.store import EventStore
+from projections.rulesets import Rulesets
+from server.redis_client import connect_redis
+from tests.streaming.line import Line, line
+from tests.support.sentinel import WatchedPair
+
+pytestmark = pytest.mark.adversity
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    async with create_pool(database_url) as pool:
+        yield pool
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[WatchedPair]:
+    with WatchedPair(tmp_path) as pair:
+        yield pair
+
+
+@pytest.fixture
+async def running(pool: asyncpg.Pool, pair: WatchedPair) -> AsyncIterator[Line]:
+    async with connect_redis(pair.url) as redis, line(EventStore(pool), redis) as running:
+        yield running
+
+
+async def test_what_a_failover_has_lost_is_written_again_and_no_sdk_goes_back(
+    pair: WatchedPair, running: Line
+) -> None:
+    await running.change(5)
+    await running.assert_converged()
+    known = len(running.log.log.events)
+    await asyncio.to_thread(pair.cut_off_replica)
+    await running.change(10)
+    await running.assert_converged()
+    env, sdk = next(iter(running.sdks.items()))
+    assert sdk.client.seq > known
+    await running.change_while(asyncio.ensure_future(asyncio.to_thread(pair.fail_over)))
+    await running.assert_converged()
+    assert all(each.stale for each in running.sdks.values())
+    assert running.stage.gateway.status().stale == ()
+    # The log is the same, so nobody had to begin anew.
+    meta = await Rulesets(running.redis).meta(env)
+    assert meta is not None
+    assert sdk.client.epoch == meta.wire_epoch == sdk.epochs[0]
+    assert len(sdk.epochs) == 1
