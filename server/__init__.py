@@ -8,6 +8,7 @@ the table of accounts gives back, and never let a role die without ending the pr
 Rooms:
     program       the composition root: which roles run, in what order they start and stop
     listening     the port, taken first of all
+    descriptors   how many sockets there may be, and whose
     settings      every setting, read once, every fault told at once
     logs          structlog from the first line; secrets are in none
     redis_client  the one client of a process, with a time limit on every command

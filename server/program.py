@@ -25,14 +25,15 @@ from eventstore.store import EventStore
 from projections.rulesets import Rulesets
 from projections.runner import Projector
 from projections.script import RedisClient
+from server.descriptors import Descriptors, raise_limit
 from server.http import metrics, operations
 from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
 from server.http.counters import HttpCounters
 from server.http.dependencies import Dependencies
-from server.http.event_stream import EventStreams
-from server.http.heads import BoundedHeads
+from server.http.event_stream import MAX_STREAMS, EventStreams
+from server.http.heads import heads_of
 from server.http.routes import Route
 from server.http.table import KEY_ROUTES, ROUTES
 from server.installation import ensure_admin, ensure_token
@@ -74,6 +75,7 @@ class Program:
     projector: Projector | None
     gateway: Gateway
     loop_lag: LoopLag
+    descriptors: Descriptors
     port: int
 
 
@@ -116,10 +118,11 @@ async def _running(
         if projector is not None:
             wakes.tell(projector.nudge)
         presence = RulesetsPresence(store, writers, rulesets)
+        descriptors = raise_limit()
         gateway = Gateway(
             redis,
             is_current=presence.is_current,
-            settings=StreamSettings(heartbeat_s=settings.heartbeat_seconds),
+            settings=_stream_settings(settings, descriptors),
         )
         follower = Follower(store)
         wakes.tell(follower.nudge)
@@ -147,10 +150,23 @@ async def _running(
             gateway=gateway,
             loop_lag=loop_lag,
             port=int(listener.getsockname()[1]),
+            descriptors=descriptors,
         )
         writers.stop()
         for task in running:
             task.cancel()
+
+
+def _stream_settings(settings: Settings, descriptors: Descriptors) -> StreamSettings:
+    there_are = descriptors.connections
+    if settings.max_connections > there_are:
+        log.warning("max_connections_cut", asked=settings.max_connections, there_are=there_are)
+    return StreamSettings(
+        heartbeat_s=settings.heartbeat_seconds,
+        max_connections=min(settings.max_connections or there_are, there_are),
+        max_connections_per_key=settings.max_connections_per_key,
+        handshakes_per_second=settings.handshakes_per_second,
+    )
 
 
 async def _first_account(program: Program) -> None:
@@ -171,7 +187,7 @@ async def _serve_http(program: Program, listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(_dependencies(program), routes=_routes(settings)),
         ws=program.gateway.protocol if "gateway" in settings.roles else "none",  # type: ignore[arg-type]
-        http=BoundedHeads,
+        http=heads_of(program.descriptors.sockets),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -226,6 +242,11 @@ def _exposition(program: Program, counters: HttpCounters) -> Exposition:
 
 
 def _event_streams(program: Program) -> EventStreams:
-    streams = EventStreams(heartbeat_s=program.settings.heartbeat_seconds)
+    limit = min(MAX_STREAMS, program.descriptors.event_streams)
+    streams = EventStreams(
+        heartbeat_s=program.settings.heartbeat_seconds,
+        limit=limit,
+        limit_of_key=max(1, limit // 2),
+    )
     program.gateway.drains.append(streams.end_all)
     return streams

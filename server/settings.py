@@ -47,6 +47,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int = 10
     tombstone_days: float = 30.0
     reuse_port: bool = False
+    max_connections: int = 0
+    max_connections_per_key: int = 0
+    handshakes_per_second: float = 2_000.0
     metrics_token: str = ""
 
 
@@ -189,6 +192,21 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("database_pool_size", "Connections to PostgreSQL at most.", _whole(2, 200)),
     Setting("tombstone_days", "Days after which deletions are forgotten.", _number(1, 3650)),
     Setting("reuse_port", "Let several processes listen on one port.", _yes_or_no),
+    Setting(
+        "max_connections",
+        "Streams of this process at most; 0: three quarters of its descriptors.",
+        _whole(0, 1_000_000),
+    ),
+    Setting(
+        "max_connections_per_key",
+        "Streams with one SDK key at most; 0: all, or half of all with a client key.",
+        _whole(0, 1_000_000),
+    ),
+    Setting(
+        "handshakes_per_second",
+        "Streams opened per second at most; others are told when to come back.",
+        _number(1, 100_000),
+    ),
     Setting(
         "metrics_token", "What /metrics asks for; all may read it without.", _long(20), secret=True
     ),

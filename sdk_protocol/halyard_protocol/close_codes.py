@@ -11,6 +11,7 @@ class Reconnect(Enum):
 
     RESUME = "reconnect with backoff and resume"
     AFRESH = "reconnect with backoff, without resume; evaluate from the old state until then"
+    LATER = "reconnect after a while (half a minute, give or take a half of it) and resume"
     STOP = "do not reconnect: somebody must change something first"
 
 
@@ -47,7 +48,7 @@ CLOSE_RULES: dict[CloseCode, CloseRule] = {
     ),
     CloseCode.TOO_SLOW: CloseRule("too slow, or no hello in time", Reconnect.RESUME),
     CloseCode.SUSPECTED_CORRUPTION: CloseRule("the state may be damaged", Reconnect.AFRESH),
-    CloseCode.LIMIT: CloseRule("over a limit", Reconnect.RESUME),
+    CloseCode.LIMIT: CloseRule("over a limit", Reconnect.LATER),
 }
 
 

@@ -9,6 +9,8 @@ FIRST_CEILING_S = 0.1
 LAST_CEILING_S = 20.0
 HEALTHY_AFTER_S = 60.0
 """A connection that held for this long ends a series of failures."""
+LATER_S = 30.0
+"""Over a limit: what it is about does not change from one second to the next."""
 LONGEST_RETRY_AFTER_S = 300.0
 """No server may send an SDK away for longer."""
 
@@ -31,6 +33,10 @@ class Backoff:
         if retry_after_s is None:
             return wait_s
         return min(max(0.0, retry_after_s), LONGEST_RETRY_AFTER_S) + wait_s
+
+    def later_s(self) -> float:
+        """The wait after a limit was reached: half to one and a half of :data:`LATER_S`."""
+        return LATER_S * (0.5 + self._chance())
 
     def healthy(self) -> None:
         """A connection has held: begin again with short waits."""

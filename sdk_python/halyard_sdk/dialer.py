@@ -44,10 +44,10 @@ class Dialer:
         # A server that dismisses each newcomer is not to be asked in a tight loop.
         self._be_due_after(after_s + self._backoff.next_s())
 
-    def connect_again(self, reason: str) -> None:
-        """Another connection, because the present one is lost."""
+    def connect_again(self, reason: str, *, later: bool = False) -> None:
+        """Another connection, because the present one is lost; ``later``: over a limit."""
         self._reward_health()
-        self._retry(reason, None)
+        self._retry(reason, self._backoff.later_s() if later else None)
 
     async def connection(self) -> Connection:
         """The next connection, when it is due and an attempt has succeeded."""

@@ -251,8 +251,8 @@ class Follower:
                 self._tasks.create_task(self._connections[link].close(code, reason))
             case Connect(after_s):
                 self._dialer.connect_beside(after_s)
-            case Redial(reason):
-                self._dialer.connect_again(reason)
+            case Redial(reason, later):
+                self._dialer.connect_again(reason, later=later)
             case Stop(reason):
                 self._dialing.cancel()
                 self._keep_no_more()

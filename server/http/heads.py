@@ -26,6 +26,8 @@ class BoundedHeads(HttpToolsProtocol):
     """The protocol of one connection; what uvicorn's ``http`` setting is given."""
 
     head_timeout_s: ClassVar[float] = HEAD_TIMEOUT_S
+    most_sockets: ClassVar[int] = 1_000_000
+    """Accepted ones of this server; one more is closed before it has said anything."""
     _heads = 0
     """How many requests have begun."""
     _in_head = False
@@ -37,6 +39,9 @@ class BoundedHeads(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A request is to come."""
         super().connection_made(transport)
+        if len(self.connections) > self.most_sockets:
+            transport.close()
+            return
         self._patience = self.loop.call_later(self.head_timeout_s, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -79,3 +84,8 @@ class BoundedHeads(HttpToolsProtocol):
         if cycle is None or cycle.response_complete:
             self.transport.write(_REFUSED)
         self.transport.close()
+
+
+def heads_of(most_sockets: int) -> type[BoundedHeads]:
+    """The protocol of a server that has descriptors for so many sockets."""
+    return type("HeadsOfServer", (BoundedHeads,), {"most_sockets": most_sockets})

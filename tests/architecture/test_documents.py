@@ -20,6 +20,7 @@ DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 DOES = {
     Reconnect.RESUME: "reconnects with backoff and resumes",
     Reconnect.AFRESH: "reconnects without resume",
+    Reconnect.LATER: "reconnects after 15 to 45 s",
     Reconnect.STOP: "stops",
 }
 

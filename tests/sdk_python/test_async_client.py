@@ -288,6 +288,17 @@ async def test_a_full_server_is_left_alone_for_as_long_as_it_asks(
         assert asyncio.get_running_loop().time() - refused_s >= 1.0
 
 
+async def test_over_a_limit_it_stays_away_for_a_while(peer: StreamPeer) -> None:
+    async with client_of(peer) as flags:
+        talk = await peer.talk()
+        await talk.synchronises(3, flag("beta", 1))
+        await flags.wait_ready(TIMEOUT_S)
+        await talk.closes(4429, "too many messages")
+        with pytest.raises(TimeoutError):  # the first backoff is 0.1 s at most
+            await asyncio.wait_for(peer.talks.get(), 0.5)
+        assert flags.status.state is State.STALE
+
+
 async def test_a_failure_that_repeats_is_logged_once(
     peer: StreamPeer, caplog: pytest.LogCaptureFixture
 ) -> None:

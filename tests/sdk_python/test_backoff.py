@@ -29,6 +29,11 @@ def test_what_the_server_asks_for_comes_first_and_is_spread_too() -> None:
     assert Backoff(chance=lambda: 1.0).next_s(retry_after_s=7) == 7 + FIRST_CEILING_S
 
 
+def test_a_limit_is_not_tried_again_for_a_while() -> None:
+    waits = [Backoff(chance=lambda share=share: share).later_s() for share in (0.0, 0.5, 1.0)]  # type: ignore[misc]
+    assert waits == [15, 30, 45]
+
+
 def test_no_server_can_send_an_sdk_away_for_ever() -> None:
     assert Backoff(chance=lambda: 0.0).next_s(retry_after_s=1e9) == LONGEST_RETRY_AFTER_S
     assert Backoff(chance=lambda: 0.0).next_s(retry_after_s=-5) == 0

@@ -326,7 +326,8 @@ class ClientSession:
         del self._links[link]
         actions = self._begin_afresh() if rule is Reconnect.AFRESH else ()
         if newest:
-            actions += self._stop(reason) if rule is Reconnect.STOP else (Redial(reason),)
+            redial = Redial(reason, later=rule is Reconnect.LATER)
+            actions += self._stop(reason) if rule is Reconnect.STOP else (redial,)
         self._judge(since_s)
         return actions
 

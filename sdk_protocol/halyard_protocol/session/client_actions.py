@@ -42,6 +42,8 @@ class Redial(msgspec.Struct, frozen=True):
     """The connection is lost: open another, with backoff."""
 
     reason: str
+    later: bool = False
+    """Not before a while has passed, whatever the backoff says."""
 
 
 class Stop(msgspec.Struct, frozen=True):

@@ -420,6 +420,12 @@ def test_any_other_close_reconnects_and_resumes(code: int) -> None:
     assert resumes(peer.opens(2)) == Resume("1.0", 5)
 
 
+def test_over_a_limit_it_comes_back_later() -> None:
+    peer = synchronised(5)
+    assert [action.later for action in peer.closes(4429) if isinstance(action, Redial)] == [True]
+    assert resumes(peer.opens(2)) == Resume("1.0", 5)
+
+
 def test_after_suspected_corruption_everything_is_asked_for_anew() -> None:
     peer = synchronised(5, "a")
     peer.closes(CloseCode.SUSPECTED_CORRUPTION)

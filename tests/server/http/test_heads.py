@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from server.http.heads import MAX_HEAD_BYTES, BoundedHeads
+from server.http.heads import MAX_HEAD_BYTES, BoundedHeads, heads_of
 from tests.streaming.stage import QuietServer, until
 
 REFUSED = b"HTTP/1.1 431 "
@@ -123,3 +123,15 @@ async def test_each_request_of_a_connection_is_counted_by_itself(port: int) -> N
     request = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 40_000 + b"\r\n\r\n"
     last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert (await sent(port, *cut(request * 10 + last))).count(b"0 bytes") == 11
+
+
+async def test_more_sockets_than_there_are_descriptors_for_are_closed_at_once() -> None:
+    async with listening(heads_of(2)) as port:
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        assert await sent(port, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n") in (b"", b"cut")
+        for _, writer in kept:
+            writer.close()
+            await writer.wait_closed()
+        async with asyncio.timeout(10):
+            while not await sent(port, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"):
+                pass
