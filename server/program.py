@@ -196,7 +196,13 @@ async def _serve_http(program: Program, listener: socket.socket) -> None:
         timeout_graceful_shutdown=10,
     )
     window_s = settings.drain_seconds
-    server = DrainingServer(config, program.gateway, window_s, grace_s=min(GRACE_S, window_s))
+    server = DrainingServer(
+        config,
+        program.gateway,
+        window_s,
+        grace_s=min(GRACE_S, window_s),
+        shares_port=settings.reuse_port,
+    )
     log.info("listening", host=settings.host, port=program.port, roles=settings.roles)
     await server.serve([listener])
 

@@ -5,6 +5,9 @@ On SIGTERM: not ready any more, and new connections are sent elsewhere; every cl
 connection goes on being served until its client has left it. Only those who do not know how to
 leave are closed, 1001, in paced batches. Then the server may end.
 
+Between processes that share a port, the one that leaves stops listening at once; alone, it refuses
+newcomers, so that they look elsewhere.
+
 uvicorn closes its listeners first and its connections at once when it is told to exit, which is
 why it is told only after all of this.
 """
@@ -12,6 +15,7 @@ why it is told only after all of this.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -19,6 +23,7 @@ import structlog
 import uvicorn
 from halyard_protocol.session.server import goodbye
 
+from streaming.connection import Connection
 from streaming.gateway import Gateway
 
 log = structlog.get_logger("halyard.stream")
@@ -41,37 +46,67 @@ async def drain(gateway: Gateway, window_s: float = WINDOW_S, grace_s: float = G
     for begin in gateway.drains:
         begin(window_s)
     log.info("draining", connections=len(gateway.connections), window_s=window_s)
-    _say_goodbye(gateway, window_s)
-    await _empty(gateway, window_s + grace_s)
+    try:
+        async with asyncio.timeout(window_s + grace_s):
+            await _until_empty(gateway, Farewells(gateway, window_s))
+    except TimeoutError:
+        log.info("closing those who stayed", connections=len(gateway.connections))
     while gateway.connections and (rest := tuple(gateway.connections)[:BATCH]):
         for connection in rest:
             connection.shutdown()
         await asyncio.sleep(BATCH_PAUSE_S)
 
 
-def _say_goodbye(gateway: Gateway, window_s: float) -> None:
-    connections = tuple(gateway.connections)
-    for place, connection in enumerate(connections):
-        if connection.environment is not None and connection.session.writable:
-            after_ms = round(1000 * window_s * place / len(connections))
-            frame = goodbye(connection.environment.feed, "the server is going away", after_ms)
-            connection.send(frame)
-            gateway.counters.goodbyes += 1
+async def _until_empty(gateway: Gateway, farewells: Farewells) -> None:
+    while gateway.connections:
+        for _ in farewells.said():
+            await asyncio.sleep(0)
+        await asyncio.sleep(_POLL_S)
 
 
-async def _empty(gateway: Gateway, within_s: float) -> None:
-    try:
-        async with asyncio.timeout(within_s):
-            while gateway.connections:  # noqa: ASYNC110 - an event for each leaving would cost more
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError:
-        log.info("closing those who stayed", connections=len(gateway.connections))
+class Farewells:
+    """Who is still to be told when to leave, each at a time of its own.
+
+    A client whose key is being looked for, or that has not read what it was sent, is told once it
+    can be: its time has not changed, so that what is left of it is less by then.
+    """
+
+    def __init__(self, gateway: Gateway, window_s: float) -> None:
+        self._gateway = gateway
+        self._began_s = gateway.now_s()
+        connections = tuple(gateway.connections)
+        self._untold = {
+            connection: window_s * place / len(connections)
+            for place, connection in enumerate(connections)
+        }
+
+    def said(self) -> Iterator[int]:
+        """Tell all who can be told; yields after each batch how many of it were."""
+        waiting = list(self._untold)
+        for start in range(0, len(waiting), BATCH):
+            yield sum(self._tell(connection) for connection in waiting[start : start + BATCH])
+
+    def _tell(self, connection: Connection) -> bool:
+        if not connection.is_open:
+            del self._untold[connection]
+            return False
+        environment = connection.environment
+        if environment is None or not connection.session.writable:
+            return False
+        elapsed_s = self._gateway.now_s() - self._began_s
+        after_ms = round(1000 * max(0.0, self._untold.pop(connection) - elapsed_s))
+        connection.send(goodbye(environment.feed, "the server is going away", after_ms))
+        return True
 
 
 class DrainingServer(uvicorn.Server):
     """A uvicorn server that drains its gateway before it exits.
 
     The first SIGTERM or SIGINT begins the drain; the second ends the server at once.
+
+    ``shares_port``: others listen on the same port. Then it stops listening when the drain begins:
+    the kernel deals connections out to all listeners alike, and would go on handing it its part.
+    Alone on its port it goes on, for a load balancer to see in ``/readyz`` that it leaves.
     """
 
     def __init__(
@@ -80,8 +115,11 @@ class DrainingServer(uvicorn.Server):
         gateway: Gateway,
         window_s: float = WINDOW_S,
         grace_s: float = GRACE_S,
+        *,
+        shares_port: bool = False,
     ) -> None:
         super().__init__(config)
+        self._shares_port = shares_port
         self._gateway = gateway
         self._window_s = window_s
         self._grace_s = grace_s
@@ -108,6 +146,15 @@ class DrainingServer(uvicorn.Server):
 
     async def _drain_then_exit(self) -> None:
         try:
+            if self._shares_port:
+                await self._stop_listening()
             await drain(self._gateway, self._window_s, self._grace_s)
         finally:
             self.should_exit = True
+
+    async def _stop_listening(self) -> None:
+        """Take what the kernel has accepted, and no more: whoever comes now finds the others."""
+        self._gateway.leaving_retry_s = 0
+        await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()

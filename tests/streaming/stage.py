@@ -163,6 +163,16 @@ def _versions(documents: tuple[msgspec.Raw, ...]) -> dict[str, int]:
     return {document["key"]: document["version"] for document in read}
 
 
+def upgrade_request() -> bytes:
+    """For clients that are nothing but a socket."""
+    return (
+        b"GET /stream/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        b"Authorization: Bearer %s\r\n\r\n" % SERVER_KEY.encode()
+    )
+
+
 @contextlib.asynccontextmanager
 async def stage(
     client: RedisClient,

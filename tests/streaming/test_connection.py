@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from streaming.settings import StreamSettings
-from tests.streaming.stage import QUICK, Client, Stage, no, stage, until
+from tests.streaming.stage import QUICK, Client, Stage, no, stage, until, upgrade_request
 from tests.streaming.writing import ENV, OTHER_KEY, SERVER_KEY, Ruleset, key_document
 
 pytestmark = pytest.mark.usefixtures("ruleset")
@@ -298,15 +298,6 @@ async def test_a_client_that_reads_a_little_now_and_then_is_closed_in_the_end(
             assert closes == {4408: 1}
             assert time.monotonic() - began_s > strict.stall_s + 1
             await until(lambda: not running.gateway.connections)
-
-
-def upgrade_request() -> bytes:
-    return (
-        b"GET /stream/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        b"Authorization: Bearer %s\r\n\r\n" % SERVER_KEY.encode()
-    )
 
 
 async def test_a_client_that_floods_is_closed_and_nobody_else_waits(

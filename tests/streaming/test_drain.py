@@ -12,8 +12,8 @@ from websockets.exceptions import InvalidStatus
 
 from streaming.drain import DrainingServer, drain
 from streaming.settings import StreamSettings
-from tests.streaming.stage import Client, Stage, stage, until
-from tests.streaming.writing import Ruleset
+from tests.streaming.stage import Client, Stage, stage, until, upgrade_request
+from tests.streaming.writing import ENV, Ruleset, key_document
 
 pytestmark = pytest.mark.usefixtures("ruleset")
 
@@ -57,7 +57,71 @@ async def test_newcomers_are_sent_elsewhere(on_stage: Stage) -> None:
         with pytest.raises(InvalidStatus) as refused:
             await on_stage.dial()
         assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "1"
     await draining
+
+
+async def test_a_client_whose_key_is_being_looked_for_is_told_once_it_was_found(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    judging, asked = asyncio.Event(), asyncio.Event()
+
+    async def is_current(_environment: str) -> bool:
+        asked.set()
+        await judging.wait()
+        return True
+
+    key = f"{ENV}-s-fresh"
+    async with stage(redis_client, is_current=is_current) as running, running.client(key) as late:
+        await asked.wait()
+        draining = asyncio.create_task(drain(running.gateway, window_s=2, grace_s=2))
+        await until(lambda: running.gateway.draining)
+        await ruleset.change_in_silence((key_document(key), {"id": "k3", "kind": "server"}))
+        judging.set()
+        assert (await late.next_of(Goodbye)).reconnect_after_ms == 0
+        await late.connection.close()
+        await draining
+
+
+async def test_a_client_that_is_behind_is_told_when_it_has_caught_up(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    async with stage(redis_client, StreamSettings()) as running:
+        client = Client(await running.dial(max_size=None))
+        await client.synchronise()
+        client.connection.transport.pause_reading()
+        (connection,) = running.gateway.connections
+        for _ in range(8):
+            await ruleset.change(("flag:a", {"salt": "x" * 1_000_000}))
+        await until(lambda: not connection.session.writable)
+        draining = asyncio.create_task(drain(running.gateway, window_s=5, grace_s=5))
+        await until(lambda: running.gateway.draining)
+        client.connection.transport.resume_reading()
+        await client.next_of(Goodbye)
+        await client.reach(ruleset.seq)
+        await client.connection.close()
+        await draining
+
+
+async def test_one_of_several_on_a_port_stops_listening_when_it_begins_to_leave(
+    on_stage: Stage,
+) -> None:
+    server = DrainingServer(on_stage.server.config, on_stage.gateway, shares_port=True)
+    server._loop, server.servers = asyncio.get_running_loop(), on_stage.server.servers
+    async with on_stage.client() as client:
+        await client.synchronise()
+        begun = await asyncio.open_connection("127.0.0.1", on_stage.port)
+        server.handle_exit(signal.SIGTERM, None)
+        await client.next_of(Goodbye)
+        with pytest.raises(ConnectionRefusedError):
+            await on_stage.dial()
+        # What was accepted before and asks now is sent to the others, without delay.
+        begun[1].write(upgrade_request())
+        answer = await begun[0].read()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 0\r\n" in answer
+        begun[1].close()
+    await until(lambda: server.should_exit)
 
 
 async def test_those_who_stay_are_closed_at_the_end(on_stage: Stage) -> None:
