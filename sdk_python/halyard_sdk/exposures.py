@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from itertools import count
+from itertools import count, islice
 from time import monotonic, time_ns
 from typing import Final, TypeAlias
 
@@ -226,14 +226,14 @@ class Tally:
     def _taken(self, room: int) -> dict[Key, int]:
         taken: dict[Key, int] = {}
         flags: set[str] = set()
-        for key, number in tuple(self._waiting.items()):
+        for key, number in tuple(islice(self._waiting.items(), MAX_EXPOSURE_COUNTERS)):
             part = min(number, MAX_EXPOSURE_COUNT)
             size = _size(key, part, with_flag=key[0] not in flags)
-            if size > _BATCH_BYTES // 2:  # no server has such names: it would never fit
+            if size > _BATCH_BYTES // 4:  # no server has such names: it would never fit
                 self._lost += self._waiting.pop(key)
                 continue
             room -= size
-            if room < 0 or len(taken) >= MAX_EXPOSURE_COUNTERS:
+            if room < 0:
                 break
             taken[key] = part
             flags.add(key[0])

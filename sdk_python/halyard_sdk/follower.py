@@ -305,6 +305,7 @@ class Follower:
                     self.tally.give_back(batch)
             if not sent:
                 return
+            await asyncio.sleep(0)  # ten thousand counters take a while, and the loop is not ours
 
     async def _last_word(self) -> None:
         with suppress(TimeoutError):
