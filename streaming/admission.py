@@ -140,6 +140,7 @@ class Admission:
             for connection in apart:
                 connection.close(CloseCode.INTERNAL, "the snapshot could not be made")
             return
+        self._counters.snapshots_made += 1
         self._waiting = apart | self._waiting
         self._close_the_slowest()
         self._schedule()

@@ -36,6 +36,8 @@ class Counters:
     catch_ups: int = 0
     """Conflated ``changes`` to connections that were behind."""
     snapshots: int = 0
+    snapshots_made: int = 0
+    """Those that were made in a thread: the frames, not their readers."""
     deltas: int = 0
     repeats: int = 0
     gaps: int = 0

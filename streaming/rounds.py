@@ -76,17 +76,18 @@ class Rounds:
             self._end()
 
     def _tell(self, broadcast: Broadcast, batch: list[Connection]) -> None:
-        feed, sent = self._environment.feed, 0
+        feed, sent, size = self._environment.feed, 0, 0
         for connection in batch:
             frame, transport = connection.session.offer(feed, broadcast), connection.transport
             if frame is not None and transport is not None:
                 transport.write(frame)
                 sent += 1
+                size += len(frame)
             elif connection.session.state is State.WAITING:
                 self._environment.advance(connection)
         counters = self._environment.counters
         counters.broadcast_frames += sent
-        counters.bytes_sent += sent * len(broadcast.frame)
+        counters.bytes_sent += size
 
     def _end(self) -> None:
         feed, (epoch, to) = self._environment.feed, self._to

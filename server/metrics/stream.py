@@ -92,6 +92,11 @@ class StreamFigures:
             "Connections that wait for a snapshot.",
             self._gateway.admission.waiting,
         )
+        yield counter(
+            "halyard_stream_snapshots_made",
+            "Large snapshots encoded in a thread, each for all who wait for it.",
+            of.snapshots_made,
+        )
         events = {"accepted": of.tracking_events.total(), "refused": of.tracking_events_refused}
         yield counters(
             "halyard_stream_tracking_events",
