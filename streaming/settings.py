@@ -37,7 +37,8 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     unsent_low_water_bytes: int = 32 * 1024
     """TCP_NOTSENT_LOWAT: beyond it the kernel takes no more, so that a slow reader shows."""
     snapshot_budget_bytes: int = 64 * 1024 * 1024
-    """Snapshots on their way to connections that have not yet taken them in."""
+    """What the kernel may be expected to hold of snapshots that were not taken in yet; also, how
+    many bytes of superseded snapshots may be kept for slow readers."""
     linger_s: float = 60.0
     """How long an environment is kept after its last connection has left."""
     asked_linger_s: float = 600.0
