@@ -96,6 +96,7 @@ class Farewells:
         elapsed_s = self._gateway.now_s() - self._began_s
         after_ms = round(1000 * max(0.0, self._untold.pop(connection) - elapsed_s))
         connection.send(goodbye(environment.feed, "the server is going away", after_ms))
+        self._gateway.counters.goodbyes += 1
         return True
 
 
