@@ -24,6 +24,7 @@ Rooms:
     snapshot_maker  large snapshots, made in a thread
     wheel         one timer for all connections
     drain         leaving without making anybody stale
+    upstream      what SDKs send back, summed up and handed over to be kept
     counters      what was counted since the start
     settings      limits and times
 

@@ -35,11 +35,13 @@ from websockets.protocol import CONNECTING, OPEN
 
 from streaming.framing import PING
 from streaming.handshake import Wire, presented_key, read_head, respond
+from streaming.keys import is_client_key
 from streaming.settings import HELLO_FRAMES
 
 if TYPE_CHECKING:
     from streaming.environment import Environment
     from streaming.gateway import Gateway
+    from streaming.upstream.allowance import Allowance
 
 _LONGEST_REASON_BYTES = 123
 """RFC 6455, section 5.5: a control frame carries 125 bytes, of which the code takes two."""
@@ -66,6 +68,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_allowance",
         "_credit",
         "_deadline_s",
         "_fragments",
@@ -100,6 +103,8 @@ class Connection(asyncio.Protocol):
         """By when the hello, or the client's answer to a close, is due."""
         self._stalled: tuple[float, int, float] | None = None
         """Since when nothing has moved, how many bytes are waiting, and since when any were."""
+        self._allowance: Allowance | None = None
+        """For what the client tells; made when it does so first."""
 
     # --- called by the transport
 
@@ -343,10 +348,8 @@ class Connection(asyncio.Protocol):
                 self._spend(HELLO_FRAMES - 1)
                 if self._wire.state is OPEN:
                     self._hello(message)
-            case Track():
-                self._track(message)
-            case Exposures():
-                pass  # read, so that one of the wrong shape is refused
+            case Track() | Exposures():
+                self._told(message)
             case UnknownMessage():
                 pass  # of a later protocol; both sides ignore what they do not know
 
@@ -356,13 +359,16 @@ class Connection(asyncio.Protocol):
         if self.environment is not None:
             self.environment.answer(self)
 
-    def _track(self, track: Track) -> None:
-        """Count tracking events; none is kept. Those before the key was judged are nobody's."""
-        counters, number = self._gateway.counters, len(track.events)
+    def _told(self, message: Track | Exposures) -> None:
+        """Have it added up. What came before the key was judged is nobody's."""
+        upstream = self._gateway.upstream
         if self.environment is None:
-            counters.tracking_events_refused += number
-        else:
-            counters.tracking_events[self.environment.id] += number
+            upstream.refuse(message)
+            return
+        if self._allowance is None:
+            self._allowance = upstream.allowance(public=is_client_key(self.document_key))
+        if not upstream.receive(self.environment, self._allowance, message):
+            self.close(CloseCode.LIMIT, "far more exposures and events than one SDK may send")
 
     # --- the handshake
 

@@ -25,6 +25,16 @@ class Counters:
     """Tracking events accepted, by environment id."""
     tracking_events_refused: int = 0
     """Tracking events from connections whose key was not, or not yet, accepted."""
+    exposures: Counter[str] = field(default_factory=Counter)
+    """Exposures accepted, in evaluations, by environment id."""
+    exposures_refused: int = 0
+    """The same from connections whose key was not, or not yet, accepted."""
+    upstream_lost: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What was accepted and not counted: (exposures or events, why) as the database has it."""
+    upstream_batches: int = 0
+    """Batches of counts that were written."""
+    upstream_failures: int = 0
+    """Attempts at that which failed, to be tried again."""
     broadcasts: int = 0
     broadcast_frames: int = 0
     heartbeats: int = 0

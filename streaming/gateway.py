@@ -27,6 +27,8 @@ from streaming.limits import Limits
 from streaming.serving import ServedEnvironment, Serving
 from streaming.settings import StreamSettings
 from streaming.turned_away import TurnedAway
+from streaming.upstream.reception import Upstream
+from streaming.upstream.settings import UpstreamSettings
 from streaming.wheel import Wheel
 
 _GOLDEN_RATIO = 0.618_033_988_75
@@ -64,6 +66,7 @@ class Gateway:
         *,
         is_current: Callable[[str], Awaitable[bool]],
         settings: StreamSettings | None = None,
+        upstream: UpstreamSettings | None = None,
     ) -> None:
         self.settings = settings or StreamSettings()
         self.counters = Counters()
@@ -77,6 +80,7 @@ class Gateway:
         self.admission = Admission(self.settings.snapshot_budget_bytes, self.counters)
         self.wheel = Wheel()
         self.hub = Hub(redis, self.settings, self.counters, self.admission, is_current)
+        self.upstream = Upstream(self.counters, upstream)
         self._serving = Serving(self.hub)
 
     def protocol(

@@ -58,6 +58,11 @@ def read_key(presented: str) -> SdkKey | None:
     return SdkKey(environment, "server", f"{_DOCUMENT_KEY}{digest}")
 
 
+def is_client_key(document_key: str) -> bool:
+    """Whether a key's document is that of a client key: those stand there as they are."""
+    return has_form_of_key(document_key.removeprefix(_DOCUMENT_KEY))
+
+
 def listening_key(key: SdkKey) -> str:
     """What may stand in an address in place of the key."""
     told = key.document_key.removeprefix(_DOCUMENT_KEY)

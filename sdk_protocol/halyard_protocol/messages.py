@@ -116,6 +116,10 @@ class Exposures(_Message, frozen=True, tag="exposures", rename={"from_": "from"}
     """A sample of the contexts that flags were evaluated for, each as evaluation takes it."""
     dropped: Dropped | None = None
 
+    def __post_init__(self) -> None:
+        if sum(map(len, self.flags.values())) > MAX_EXPOSURE_COUNTERS:
+            raise ValueError(f"`flags` holds more than {MAX_EXPOSURE_COUNTERS} counters")
+
 
 class Welcome(_Message, frozen=True, tag="welcome"):
     """Answer to a hello. ``seq`` is for information; it is never adopted."""

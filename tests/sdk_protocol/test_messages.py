@@ -89,5 +89,9 @@ def test_exposures_travel_as_they_are_written_down() -> None:
 
 
 def test_what_is_wrong_with_exposures_is_named() -> None:
+    counter = b'{"version":1,"variation":null,"reason":"ERROR","count":1}'
+    flags = b'{"a":[%b],"b":[%b]}' % (b",".join([counter] * 999), b",".join([counter] * 2))
+    with pytest.raises(MalformedMessage, match="`flags` holds more than 1000 counters"):
+        decode_client_message(b'{"type":"exposures","from":1,"to":2,"flags":%b}' % flags)
     with pytest.raises(MalformedMessage, match=r"flags\[\.\.\.\]\[0\]\.count"):
         decode_client_message(_exposures(count=0))
