@@ -3,7 +3,8 @@
 For: taking commands over HTTP and the command line, deciding and appending them, and running the
 gateway and the projector beside that. It alone knows every other package, and nothing imports it.
 It must never write an event but through :mod:`server.writing`, never keep what neither a log nor
-the table of accounts gives back, and never let a role die without ending the process.
+the table of accounts gives back (but for counts, which may be lost), and never let a role die
+without ending the process.
 
 Rooms:
     program       the composition root: which roles run, in what order they start and stop
@@ -14,6 +15,7 @@ Rooms:
     redis_client  the one client of a process, with a time limit on every command
     redis_url     what the setting of Redis may say: one server, a cluster, Sentinels
     wakes         word that a log has grown, within the process and to others
+    counting      what SDKs have counted: written as it comes, forgotten when it is old
     readiness     what ``/readyz`` says, and when a ruleset is as current as its log
     installation  the first account and its token
     credentials   passwords, tokens and keys: drawn and hashed

@@ -18,6 +18,8 @@ import structlog
 import uvicorn
 
 from eventstore.accounts import Accounts
+from eventstore.analytics import Analytics
+from eventstore.contexts import ContextSamples
 from eventstore.follow import Follower
 from eventstore.migrate import require_current
 from eventstore.pool import ObservedPool, create_pool
@@ -25,13 +27,14 @@ from eventstore.store import EventStore
 from projections.rulesets import Rulesets
 from projections.runner import Projector
 from projections.script import RedisClient
+from server.counting import CountKeeper
 from server.descriptors import Descriptors, raise_limit
 from server.http import metrics, operations
 from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
 from server.http.counters import HttpCounters
-from server.http.dependencies import Dependencies
+from server.http.dependencies import Dependencies, HttpSettings
 from server.http.event_stream import MAX_STREAMS, EventStreams
 from server.http.heads import heads_of
 from server.http.routes import Route
@@ -43,6 +46,7 @@ from server.metrics.loop_lag import LoopLag
 from server.metrics.process import ProcessFigures
 from server.metrics.requests import RequestFigures
 from server.metrics.stream import StreamFigures
+from server.metrics.upstream import UpstreamFigures
 from server.metrics.writing import WritingFigures
 from server.readiness import Readiness, RulesetsPresence
 from server.redis_client import connect_redis
@@ -52,8 +56,12 @@ from server.writing.writers import Writers
 from streaming.drain import GRACE_S, DrainingServer
 from streaming.gateway import Gateway
 from streaming.settings import StreamSettings
+from streaming.upstream.settings import UpstreamSettings
 
 log = structlog.get_logger(__name__)
+
+_LAST_COUNTS_S = 5.0
+"""What SDKs said last, while they left, is worth so much waiting at the end."""
 
 Prepare = Callable[["Program"], Awaitable[None]]
 """What is to be done once the roles work and before the port is open."""
@@ -67,6 +75,8 @@ class Program:
     pool: ObservedPool
     store: EventStore
     accounts: Accounts
+    analytics: Analytics
+    context_samples: ContextSamples
     redis: RedisClient
     writers: Writers
     rulesets: Rulesets
@@ -123,7 +133,11 @@ async def _running(
             redis,
             is_current=presence.is_current,
             settings=_stream_settings(settings, descriptors),
+            upstream=UpstreamSettings(sampling=settings.context_samples),
         )
+        analytics, samples = Analytics(pool), ContextSamples(pool)
+        keeper = CountKeeper(analytics, samples, settings.analytics_days)
+        gateway.upstream.sink = keeper.write
         follower = Follower(store)
         wakes.tell(follower.nudge)
         loop_lag = LoopLag()
@@ -134,6 +148,7 @@ async def _running(
             gateway.run(),
             loop_lag.run(),
             *([projector.run()] if projector else []),
+            *([gateway.upstream.run(), keeper.run()] if "gateway" in settings.roles else []),
         ]
         running = [tasks.create_task(run) for run in runs]
         yield Program(
@@ -141,6 +156,8 @@ async def _running(
             pool=pool,
             store=store,
             accounts=Accounts(pool),
+            analytics=analytics,
+            context_samples=samples,
             redis=redis,
             writers=writers,
             rulesets=rulesets,
@@ -152,6 +169,7 @@ async def _running(
             port=int(listener.getsockname()[1]),
             descriptors=descriptors,
         )
+        await gateway.upstream.finish(_LAST_COUNTS_S)
         writers.stop()
         for task in running:
             task.cancel()
@@ -232,6 +250,9 @@ def _dependencies(program: Program) -> Dependencies:
         event_streams=_event_streams(program),
         counters=counters,
         metrics=_exposition(program, counters),
+        settings=HttpSettings(analytics_days=program.settings.analytics_days),
+        analytics=program.analytics,
+        context_samples=program.context_samples,
     )
 
 
@@ -243,7 +264,7 @@ def _exposition(program: Program, counters: HttpCounters) -> Exposition:
         WritingFigures(program.writers, program.pool),
     ]
     if {"api", "gateway"} & set(settings.roles):  # both serve SDK keys
-        figures.append(StreamFigures(program.gateway))
+        figures += [StreamFigures(program.gateway), UpstreamFigures(program.gateway)]
     return Exposition(figures, token=settings.metrics_token)
 
 

@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float = 15.0
     database_pool_size: int = 10
     tombstone_days: float = 30.0
+    analytics_days: int = 90
+    context_samples: Literal["on", "hashed", "off"] = "on"
     reuse_port: bool = False
     max_connections: int = 0
     max_connections_per_key: int = 0
@@ -191,6 +193,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("heartbeat_seconds", "How often each stream hears from the server.", _number(1, 300)),
     Setting("database_pool_size", "Connections to PostgreSQL at most.", _whole(2, 200)),
     Setting("tombstone_days", "Days after which deletions are forgotten.", _number(1, 3650)),
+    Setting("analytics_days", "Days after which counts of SDKs are forgotten.", _whole(1, 3650)),
+    Setting(
+        "context_samples",
+        "Whether attributes of contexts are sampled; hashed: without their keys.",
+        _one_of("on", "hashed", "off"),
+    ),
     Setting("reuse_port", "Let several processes listen on one port.", _yes_or_no),
     Setting(
         "max_connections",

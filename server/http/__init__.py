@@ -2,8 +2,8 @@
 
 Pure ASGI under a Starlette application. It decides nothing: every write becomes a
 :class:`~server.writing.submission.Submission`, every read is a view of a folded project state
-or a search of the log. It must never touch the database by another way, and never log a body, a
-query or a token.
+or a search of the log; only what SDKs have counted is read past both. It must never touch the
+database by another way, and never log a body, a query or a token.
 
 Rooms:
     app, dependencies the application, and what it stands on
@@ -24,6 +24,8 @@ Rooms:
     projects, environments, sdk_keys, flags, flag_settings, segments
                       the routes of each kind of thing
     posted            commands as such: one, or several together
+    analytics         what SDKs have counted
+    contexts          what sampled contexts look like
     events, histories the log, as people read it
     evaluation        what flags answer, to accounts and to SDK keys
     sdk_ruleset       the whole ruleset, for server keys

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from eventstore.analytics import Analytics
+from eventstore.contexts import ContextSamples
 from eventstore.store import EventStore
 from projections.rulesets import Rulesets
 from server.evaluating.evaluators import Evaluators
@@ -38,6 +40,8 @@ class HttpSettings:
     """How long a body may take to arrive."""
     key_timeout_s: float = 5.0
     """How long the environment of an SDK key may take to be read."""
+    analytics_days: int = 90
+    """How long counts are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Dependencies:
     gateway: Gateway | None = None
     """What keeps rulesets current for SDK keys, where this process has it."""
     event_streams: EventStreams = field(default_factory=EventStreams)
+    analytics: Analytics | None = None
+    context_samples: ContextSamples | None = None
     ofrep_answers: KeptAnswers = field(default_factory=KeptAnswers)
     counters: HttpCounters = field(default_factory=HttpCounters)
     metrics: Exposition = field(default_factory=lambda: Exposition(()))

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from server.http import (
+    analytics,
+    contexts,
     environments,
     evaluation,
     events,
@@ -46,6 +48,8 @@ ROUTES: tuple[Route, ...] = (
     *flags.ROUTES,
     *flag_settings.ROUTES,
     *segments.ROUTES,
+    *analytics.ROUTES,
+    *contexts.ROUTES,
     *posted.ROUTES,
     *events.ROUTES,
     *evaluation.ROUTES,

@@ -8,6 +8,7 @@ Rooms:
     exposition    the registry and its text, by negotiation, at most once a second
     families      metrics from plain counters and histograms
     stream        the gateway: connections, messages, pub/sub, lag
+    upstream      what SDKs send back, and what of it is lost
     projector     logs and their rulesets, where this process projects
     writing       commands, and the connections to PostgreSQL
     requests      HTTP, by route

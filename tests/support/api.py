@@ -11,6 +11,8 @@ import httpx
 
 from domain.system import CreateAccount, IssueToken
 from eventstore.accounts import Accounts
+from eventstore.analytics import Analytics
+from eventstore.contexts import ContextSamples
 from eventstore.log import SYSTEM_LOG
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
@@ -53,7 +55,15 @@ async def running_dependencies(
         if await accounts.by_id(ADMIN) is None:
             await accounts.add(ADMIN, "ada@example.org", "Ada", None)
         names = AccountNames(accounts)
-        yield Dependencies(writers, store, Authenticator(writers), actor_names=names, **more)
+        yield Dependencies(
+            writers,
+            store,
+            Authenticator(writers),
+            actor_names=names,
+            analytics=Analytics(pool),
+            context_samples=ContextSamples(pool),
+            **more,
+        )
         writers.stop()
 
 

@@ -1,0 +1,66 @@
+"""What SDKs count, through the whole program: kept over a restart, shown by another process."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from halyard_protocol.messages import Exposure, Exposures, Hello, encode_message
+from websockets.asyncio.client import connect
+
+from tests.support.program import HalyardProcess
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
+
+TOKEN = "hly_token_of_who_reads_the_counts"
+SHOP = "/api/v1/projects/shop"
+ANALYTICS = f"{SHOP}/flags/banner/environments/development/analytics"
+
+
+async def test_what_was_told_last_is_written_before_the_end(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    env = {
+        "HALYARD_DATABASE_URL": database_url,
+        "HALYARD_REDIS_URL": redis_url,
+        "HALYARD_ADMIN_EMAIL": "ann@example.org",
+        "HALYARD_ADMIN_PASSWORD": "a password of some length",
+        "HALYARD_ADMIN_TOKEN": TOKEN,
+        "HALYARD_DRAIN_SECONDS": "0",
+        "HALYARD_CONTEXT_SAMPLES": "hashed",
+    }
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    process = HalyardProcess("serve", log=tmp_path / "serve.log", env=env)
+    async with process, httpx.AsyncClient(base_url=process.url, headers=headers) as api:
+        assert (await api.post("/api/v1/projects", json={"key": "shop", "name": "Shop"})).is_success
+        assert (await api.post(f"{SHOP}/flags", json={"key": "banner"})).is_success
+        keys = f"{SHOP}/environments/development/keys"
+        key = (await api.post(keys, json={"kind": "server"})).json()["secret"]
+        async with asyncio.timeout(30):
+            while not (await api.get("/sdk/v1/ruleset", headers={"X-API-Key": key})).is_success:
+                await asyncio.sleep(0.02)
+        url = f"ws://127.0.0.1:{process.port}/stream/v1"
+        async with connect(url, additional_headers={"Authorization": f"Bearer {key}"}) as sdk:
+            await sdk.send(encode_message(Hello(protocol=1)).decode())
+            while '"snapshot"' not in str(await sdk.recv()):
+                pass
+            counted = (Exposure(1, "on", "FALLTHROUGH", 5), Exposure(1, None, "ERROR", 2))
+            told = Exposures(0, 0, {"banner": counted}, ({"key": "alice", "plan": "free"},))
+            await sdk.send(encode_message(told).decode())
+            # What comes after it says that it was read.
+            await (await sdk.ping())
+            assert await process.stop() == 0
+        await process.start()
+        shown = (await api.get(ANALYTICS)).json()
+        assert shown["variations"] == [
+            {"variation": "on", "count": 5},
+            {"variation": None, "count": 2},
+        ]
+        (kind,) = (await api.get(f"{SHOP}/environments/development/contexts")).json()["kinds"]
+        values = {each["name"]: each["values"][0]["value"] for each in kind["attributes"]}
+        assert values["plan"] == "free"
+        assert values["key"] != "alice"
+        metrics = (await api.get("/metrics")).text
+        assert "halyard_upstream_batches_total 0.0" in metrics
