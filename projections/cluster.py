@@ -82,6 +82,8 @@ class Cluster:
         self._seeds = tuple(seeds)
         self._connect = connect
         self._timeout_s = timeout_s
+        self.watchers: set[Callable[[], None]] = set()
+        """Called when slots were found to have other owners; must not block."""
         self._clients: dict[Address, Redis] = {}
         self._slots: list[Slots] = []
         """By first slot; replaced whole."""
@@ -193,16 +195,18 @@ class Cluster:
         raise trouble
 
     async def _learn(self, teller: Address, answer: list[list[Any]]) -> None:
-        slots = [
+        slots = sorted(
             (int(first), int(last), _address(nodes[0], teller)) for first, last, *nodes in answer
-        ]
-        if sorted(slots) != self._slots:
-            log.info("cluster_slots", masters=[_shown(each) for each in {at for *_, at in slots}])
-        self._slots = sorted(slots)
+        )
+        differs, self._slots = slots != self._slots, slots
         self._known = tuple(
             dict.fromkeys(_address(node, teller) for _, _, *nodes in answer for node in nodes)
         )
         self._moved.clear()
+        if differs:
+            log.info("cluster_slots", masters=[_shown(each) for each in self.masters()])
+            for watcher in tuple(self.watchers):
+                watcher()
         for address in self._clients.keys() - {*self._known, *self._seeds}:
             await self._clients[address].aclose()
             self._clients.pop(address, None)

@@ -86,20 +86,28 @@ class ClusterSubscription:
 
     async def run(self) -> None:
         """Listen until cancelled, wherever the channels are."""
+        self._cluster.watchers.add(self._doubt.set)
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._follow()
+        finally:
+            self._tasks = None
+            self._cluster.watchers.discard(self._doubt.set)
+
+    async def _follow(self) -> None:
         pause_s = FIRST_PAUSE_S
-        async with asyncio.TaskGroup() as self._tasks:
-            while True:
-                self._doubt.clear()
-                for channel in tuple(self._homes):
-                    await self._place(channel)
-                self._retire()
-                if self._confirmed >= self._homes.keys():
-                    pause_s = FIRST_PAUSE_S
-                    await self._doubted_within(RECHECK_S)
-                else:
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
-                await self._ask()
+        while True:
+            self._doubt.clear()
+            for channel in tuple(self._homes):
+                await self._place(channel)
+            self._retire()
+            if self._confirmed >= self._homes.keys():
+                pause_s = FIRST_PAUSE_S
+                await self._doubted_within(RECHECK_S)
+            else:
+                await asyncio.sleep(pause_s)
+                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+            await self._ask()
 
     async def _doubted_within(self, limit_s: float) -> None:
         with suppress(TimeoutError):

@@ -2,7 +2,7 @@
 
 The order that loses nothing: subscribe, read once that is confirmed, merge. Then:
     - a delta that does not connect: read what is newer;
-    - a subscription made anew: read what is newer, of every environment;
+    - a subscription made anew: read what is newer, of every environment that it had lost;
     - silence: compare with Redis, twice before acting on a difference, and send a probe through
       pub/sub itself, because after a failover a subscription can look healthy and be deaf;
     - Redis does not answer: serve on, say so in heartbeats (``stale``), try again.

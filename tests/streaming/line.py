@@ -16,7 +16,7 @@ from projections.rulesets import Rulesets
 from projections.runner import Projector
 from projections.script import RedisClient
 from streaming.settings import StreamSettings
-from tests.streaming.stage import QUICK, Client, Stage, stage
+from tests.streaming.stage import QUICK, Client, Stage, stage, until
 from tests.support.projecting import StoredLog, assert_exact, stored_log
 
 ENVIRONMENTS = ("development", "production", "staging", "canary", "preview", "rehearsal")
@@ -25,6 +25,8 @@ SPREAD_LOG = "project-1"
 """The ids of its environments lie in slots of every third of a cluster."""
 UNHURRIED = msgspec.structs.replace(QUICK, silence_s=1.0, probe_s=2.0)
 """A busy machine is not taken for a deaf subscription."""
+TRUSTING = msgspec.structs.replace(QUICK, silence_s=60)
+"""What is not found out by the subscription is not found out at all."""
 
 
 class Sdk:
@@ -94,11 +96,13 @@ class Line:
         await work
 
     async def assert_converged(self) -> None:
-        """Every ruleset is the fold of the log, and every SDK has it."""
-        end = await self.touch_all()
-        async with asyncio.TaskGroup() as tasks:
-            for sdk in self.sdks.values():
-                tasks.create_task(sdk.reach(end))
+        """Every ruleset is the fold of the log, every SDK has it, and news come by pub/sub."""
+        await self._all_reach(await self.touch_all())
+        hub, counters = self.stage.gateway.hub, self.stage.gateway.counters
+        await until(lambda: all(each.subscribed for each in hub.environments.values()))
+        heard = counters.deltas
+        await self._all_reach(await self.touch_all())
+        assert counters.deltas >= heard + len(self.sdks)
         await assert_exact(self.log.store, self.redis, self.log.log_id)
         rulesets = Rulesets(self.redis)
         for env, sdk in self.sdks.items():
@@ -111,6 +115,11 @@ class Line:
             ]
             alive = {each["key"]: each["version"] for each in found if not each.get("deleted")}
             assert sdk.client.flags == alive
+
+    async def _all_reach(self, seq: int) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for sdk in self.sdks.values():
+                tasks.create_task(sdk.reach(seq))
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from eventstore.pool import create_pool
 from eventstore.store import EventStore
 from projections.rulesets import active_key
 from projections.script import RedisClient
-from tests.streaming.line import ENVIRONMENTS, Line, line
+from tests.streaming.line import ENVIRONMENTS, TRUSTING, Line, line
 from tests.support.cluster import ClusterServers, Node
 from tests.support.valkey_process import wait_until
 
@@ -69,8 +69,17 @@ async def test_a_killed_master_is_felt_by_its_own_environments_only_and_not_for_
 
 
 async def test_a_slot_that_moves_under_load_is_followed(
-    cluster: ClusterServers, running: Line
+    cluster: ClusterServers,
+    pool: asyncpg.Pool,
+    cluster_client: RedisClient,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("streaming.cluster_subscription.RECHECK_S", 60)
+    async with line(EventStore(pool), cluster_client, TRUSTING) as running:
+        await follow_a_slot(cluster, running)
+
+
+async def follow_a_slot(cluster: ClusterServers, running: Line) -> None:
     env = running.log.env("production")
     source = cluster.owner(active_key(env))
     target = next(node for node in cluster.masters() if node is not source)
@@ -85,3 +94,38 @@ async def test_a_slot_that_moves_under_load_is_followed(
         await running.change_while(asyncio.ensure_future(moving))
     await running.assert_converged()
     assert cluster.owner(active_key(env)) is target
+
+
+async def test_a_master_that_hangs_is_left_for_its_replica(
+    cluster: ClusterServers, running: Line
+) -> None:
+    env = running.log.env("production")
+    master = cluster.owner(active_key(env))
+    master.send(signal.SIGSTOP)
+    try:
+        survivors = [node for node in cluster.nodes if node is not master]
+        gone = asyncio.to_thread(cluster.wait_for_another_owner, active_key(env), master, survivors)
+        await running.change_while(asyncio.ensure_future(gone))
+        await running.assert_converged()
+    finally:
+        master.send(signal.SIGCONT)
+    assert running.stage.gateway.status().stale == ()
+
+
+async def test_a_master_that_is_lost_with_its_replica_delays_nobody_else_and_is_written_anew(
+    cluster: ClusterServers, running: Line
+) -> None:
+    env = running.log.env("production")
+    master = cluster.owner(active_key(env))
+    concerned = on_node(cluster, running, master)
+    replica = cluster.replica_of(master)
+    for node in (replica, master):
+        node.send(signal.SIGKILL)
+    end = await running.touch_all()
+    for other in running.sdks.keys() - concerned:
+        await running.sdks[other].reach(end)
+    assert all(running.sdks[each].client.seq < end for each in concerned)
+    await asyncio.to_thread(cluster.heal)
+    await running.assert_converged()
+    assert {each for each, sdk in running.sdks.items() if sdk.stale} == concerned
+    assert {len(sdk.epochs) for sdk in running.sdks.values()} == {1}

@@ -6,7 +6,7 @@ kill, start again, stop for a while, move a slot.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -141,15 +141,26 @@ class ClusterServers:
                 return next(each for each in self.nodes if each.port == port)
         raise AssertionError("no node answers")
 
-    def wait_for_another_owner(self, key: str, than: Node) -> None:
-        """Wait until all that live agree that another node owns a key."""
+    def wait_for_another_owner(
+        self, key: str, than: Node, among: Sequence[Node] | None = None
+    ) -> None:
+        """Wait until all that live (or those named) agree that another node owns a key."""
         slot = key_slot(key.encode())
 
         def agreed() -> bool:
-            owners = {node.owner(slot) for node in self.nodes if node.answers()}
+            asked = [node for node in self.nodes if node.answers()] if among is None else among
+            owners = {node.owner(slot) for node in asked}
             return len(owners) == 1 and not owners & {None, than.port}
 
         wait_until(agreed)
+
+    def replica_of(self, master: Node) -> Node:
+        """The replica of a master."""
+        return next(
+            node
+            for node in self.nodes
+            if node.client.info("replication").get("master_port") == master.port
+        )
 
     def move_slot(
         self, key: str, target: Node, between: Callable[[], object] = lambda: None
