@@ -21,6 +21,7 @@ Rooms:
     validation            the strict reading of the same types, for commands; it leans on
                           condition_validation, rollout_validation and segment_validation, and
                           answers with problems
+    disclosure            what of a reason may be told to pages
     strict, limits        fields that a type does not have; every bound by name
     openfeature           OpenFeature's words for answers and contexts
     schema                all of it as JSON Schema

@@ -65,11 +65,17 @@ def without_depths(source: bytes) -> bytes:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_write_hook)
+_sorting_encoder = msgspec.json.Encoder(enc_hook=_write_hook, order="sorted")
 
 
 def encode(value: object) -> bytes:
     """Write any type of this package, or one that holds such types, as JSON."""
     return _encoder.encode(value)
+
+
+def encode_sorted(value: object) -> bytes:
+    """The same, with the members of every object in the order of their names."""
+    return _sorting_encoder.encode(value)
 
 
 def to_builtins(value: object) -> Any:
@@ -91,9 +97,10 @@ _flag_decoder = decoder(Flag)
 _segment_decoder = decoder(Segment)
 
 
-class _Keyed(msgspec.Struct):
+class _Keyed(msgspec.Struct, rename="camel"):
     key: str
     version: Any = 0
+    client_side: Any = False
 
     def sound_version(self) -> int:
         """The version, or 0 where that is what could not be read."""
@@ -120,7 +127,8 @@ def _read_flag(source: bytes | msgspec.Raw) -> Flag | MalformedFlag:
         return _flag_decoder.decode(source)
     except msgspec.ValidationError as error:
         keyed = _keyed_decoder.decode(source)
-        return MalformedFlag(keyed.key, keyed.sound_version(), str(error))
+        shown = keyed.client_side is True
+        return MalformedFlag(keyed.key, keyed.sound_version(), str(error), shown)
 
 
 def decode_segment(source: bytes | msgspec.Raw) -> Segment:

@@ -62,3 +62,6 @@ MAX_PREREQUISITE_DEPTH: Final = 32
 
 MAX_SEGMENT_DEPTH: Final = 8
 """Segments named by rules of segments: nobody is in one that nests deeper."""
+
+MAX_CONTEXT_BYTES: Final = 16 * 1024
+"""Of a context that a server keeps for a client, as the JSON of its attributes by kind."""

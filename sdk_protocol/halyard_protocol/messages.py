@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from halyard_protocol.codec import UNREADABLE, decoder, encode, without_depths
+from halyard_protocol.evaluation import Reason
 
 SUBPROTOCOL = "halyard.v1"
 PROTOCOL_VERSION = 1
@@ -62,6 +63,12 @@ class Hello(_Message, frozen=True, tag="hello"):
     """Client keys only: the context to evaluate for."""
     digest: str | None = None
     """Client keys only: the digest of the values it has."""
+
+
+class Identify(_Message, frozen=True, tag="identify"):
+    """Client keys only: from now on, values are wanted for another context."""
+
+    context: Any = None
 
 
 class TrackingEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -166,6 +173,30 @@ class Changes(_Message, frozen=True, tag="changes", omit_defaults=False, rename=
     delete: Delete = Delete()
 
 
+class Value(msgspec.Struct, frozen=True):
+    """What one flag gives a context."""
+
+    value: Any
+    variation: str | None
+    """None where it is the caller's own default that is served."""
+    reason: Reason
+    """Without what a page is not told: rules, other flags, and the bucket."""
+    version: int
+    """The flag's."""
+
+
+class Values(_Message, frozen=True, tag="values", omit_defaults=False):
+    """Client keys only: what the flags for pages give one context."""
+
+    epoch: str
+    seq: int
+    values: dict[str, msgspec.Raw] = {}
+    """Flag key -> :class:`Value`; as it came, so that what is not understood is kept."""
+    removed: tuple[str, ...] = ()
+    full: bool = False
+    """It replaces everything, and answers a ``hello`` or an ``identify``."""
+
+
 class Heartbeat(_Message, frozen=True, tag="heartbeat"):
     """Everything up to ``changed`` has been sent, and the log was checked through ``seq``."""
 
@@ -191,8 +222,8 @@ class Error(_Message, frozen=True, tag="error"):
     fatal: bool = False
 
 
-ServerMessage: TypeAlias = Welcome | Snapshot | Changes | Heartbeat | Goodbye | Error
-ClientMessage: TypeAlias = Hello | Track | Exposures
+ServerMessage: TypeAlias = Welcome | Snapshot | Changes | Values | Heartbeat | Goodbye | Error
+ClientMessage: TypeAlias = Hello | Identify | Track | Exposures
 
 
 class UnknownMessage(msgspec.Struct, frozen=True):
@@ -214,12 +245,14 @@ _server_types: dict[str, msgspec.json.Decoder[Any]] = {
     "welcome": decoder(Welcome),
     "snapshot": decoder(Snapshot),
     "changes": decoder(Changes),
+    "values": decoder(Values),
     "heartbeat": decoder(Heartbeat),
     "goodbye": decoder(Goodbye),
     "error": decoder(Error),
 }
 _client_types: dict[str, msgspec.json.Decoder[Any]] = {
     "hello": decoder(Hello),
+    "identify": decoder(Identify),
     "track": decoder(Track),
     "exposures": decoder(Exposures),
 }

@@ -166,6 +166,8 @@ class MalformedFlag(msgspec.Struct, frozen=True):
     key: str
     version: int
     problem: str
+    client_side: bool = False
+    """As far as that can be read."""
 
 
 class SegmentKeys(_OfKind, frozen=True):

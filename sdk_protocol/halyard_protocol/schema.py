@@ -118,10 +118,13 @@ def _one_of(words: frozenset[str]) -> dict[str, Any]:
 def _stream() -> dict[str, Any]:
     server, client = _members(messages.ServerMessage), _members(messages.ClientMessage)
     _, components = msgspec.json.schema_components(
-        (*server, *client), ref_template=f"{_LOCAL}{{name}}"
+        (*server, *client, messages.Value), ref_template=f"{_LOCAL}{{name}}"
     )
     for holder in ("Snapshot", "Put"):
         components[holder]["properties"].update(_DOCUMENTS)
+    components["Values"]["properties"]["values"]["additionalProperties"] = {
+        "$ref": f"{_LOCAL}{messages.Value.__name__}"
+    }
     return {
         "$schema": _DIALECT,
         "title": "Halyard: the messages of /stream/v1",

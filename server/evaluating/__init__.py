@@ -9,5 +9,4 @@ Rooms:
     state_evaluator  from a folded state to an evaluator that follows it
     evaluators       those that are kept from request to request
     questions        which flags, for which contexts, at which instant; and the answers
-    disclosure       what of a reason a client key may be told
 """

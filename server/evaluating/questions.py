@@ -14,13 +14,12 @@ from typing import Any
 import msgspec
 from halyard_protocol.codec import encode
 from halyard_protocol.context import Context, InvalidContext
+from halyard_protocol.disclosure import without_rules
 from halyard_protocol.evaluation import Reason
 from halyard_protocol.evaluator import Evaluator
 from halyard_protocol.explanation import Explanation, explain
 from halyard_protocol.problems import Problem
 from halyard_protocol.traces import FlagTrace, SegmentTrace
-
-from server.evaluating.disclosure import without_rules
 
 SLICE_S = 0.003
 """How long is evaluated before the loop gets its turn."""

@@ -9,12 +9,17 @@ from typing import Any, get_args
 import msgspec
 import pytest
 from halyard_protocol.bucketing import bucket, bucketing_value
+from halyard_protocol.canonical import canonical, canonical_object
 from halyard_protocol.codec import convert, encode
 from halyard_protocol.conditions import OPERATORS, SEGMENT_OPERATORS, condition_from_json
 from halyard_protocol.context import Context, InvalidContext
 from halyard_protocol.evaluation import Detail, ReasonKind, evaluate
 from halyard_protocol.evaluator import Evaluator
+from halyard_protocol.messages import SdkInfo, decode_server_message
 from halyard_protocol.ruleset import Environment, Flag, Rule, Ruleset, Serve, Variation
+from halyard_protocol.session.client_actions import Actions, Close, Send
+from halyard_protocol.session.outcomes import digest_of, read_values
+from halyard_protocol.session.values_client import ValuesClient
 
 from tests.support import vectors
 from tests.support.vectors import (
@@ -25,10 +30,15 @@ from tests.support.vectors import (
     ConditionFile,
     ContextCase,
     ContextFile,
+    ConversationCase,
+    ConversationFile,
+    DigestCase,
+    DigestFile,
     EvaluationCase,
     EvaluationFile,
     OperatorCase,
     OperatorFile,
+    Step,
 )
 
 FILES = vectors.read_all()
@@ -108,6 +118,52 @@ def test_a_context_is_read_as_its_vector_says(file: ContextFile, case: ContextCa
     with pytest.raises(InvalidContext) as caught:
         Context.of(case.context)
     assert caught.value.field == case.invalid
+
+
+@pytest.mark.parametrize(("file", "case"), cases_of(DigestFile))
+def test_values_have_the_digest_that_their_vector_says(file: DigestFile, case: DigestCase) -> None:
+    values = read_values(case.values)
+    canonical_values = {key: canonical(msgspec.json.decode(each)) for key, each in values.items()}
+    assert canonical_object(canonical_values).decode() == case.canonical
+    assert digest_of(values) == case.digest
+
+
+@pytest.mark.parametrize(("file", "case"), cases_of(ConversationFile))
+def test_a_client_does_what_its_vector_says(file: ConversationFile, case: ConversationCase) -> None:
+    client = ValuesClient(SdkInfo("test"), 0.0, case.context)
+    due: list[Any] = []
+    for step in case.steps:
+        if step.sends is not msgspec.UNSET:
+            assert due.pop(0) == (step.link, step.sends)
+        elif step.closes is not msgspec.UNSET:
+            assert due.pop(0) == (step.link, "close")
+        elif step.values is not msgspec.UNSET:
+            assert client.values_of == step.of
+            assert client.values == {key: bytes(each) for key, each in step.values.items()}
+        else:
+            assert not due
+            due = [told for action in happens(client, step) if (told := what(action))]
+    assert not due
+
+
+def happens(client: ValuesClient, step: Step) -> Actions:
+    if step.opens is not msgspec.UNSET:
+        return client.opened(step.link, 0.0)
+    if step.breaks is not msgspec.UNSET:
+        return client.closed(step.link, None, "lost", 0.0)
+    if step.hears is not msgspec.UNSET:
+        return client.received(step.link, decode_server_message(bytes(step.hears)), 0.0)
+    return client.identify(step.identify)
+
+
+def what(action: Any) -> Any:
+    match action:
+        case Send(link, payload):
+            message = msgspec.json.decode(payload)
+            return (link, {k: v for k, v in message.items() if k not in ("sdk", "protocol")})
+        case Close(link):
+            return (link, "close")
+    return None
 
 
 def test_every_operator_has_vectors_of_both_outcomes() -> None:

@@ -98,6 +98,41 @@ class ContextCase(_Strict, frozen=True):
     invalid: str | UnsetType = UNSET
 
 
+class DigestCase(_Strict, frozen=True):
+    """The digest of values, and the canonical form that it is taken of."""
+
+    name: str
+    values: dict[str, msgspec.Raw]
+    canonical: str
+    digest: str
+
+
+class Step(_Strict, frozen=True, omit_defaults=True):
+    """One thing that happens to a client, or (``sends``) that it has to do because of it.
+
+    ``link``: on which connection, numbered in the order in which they are opened.
+    """
+
+    link: int = 1
+    opens: Literal[True] | UnsetType = UNSET
+    breaks: Literal[True] | UnsetType = UNSET
+    hears: msgspec.Raw | UnsetType = UNSET
+    identify: Any = UNSET
+    sends: Any = UNSET
+    closes: Literal[True] | UnsetType = UNSET
+    values: dict[str, msgspec.Raw] | UnsetType = UNSET
+    """What it has then, and of whom."""
+    of: Any = UNSET
+
+
+class ConversationCase(_Strict, frozen=True):
+    """What a client with a client key makes of what it is told."""
+
+    name: str
+    context: Any
+    steps: list[Step]
+
+
 class _File(_Strict, frozen=True, tag_field="kind", kw_only=True):
     schema: Literal["vectors.schema.json"] = msgspec.field(name="$schema")
     about: str
@@ -159,8 +194,27 @@ class ContextFile(_File, frozen=True, tag="contexts", kw_only=True):
     cases: list[ContextCase]
 
 
+class DigestFile(_File, frozen=True, tag="digests", kw_only=True):
+    """Cases of digests."""
+
+    cases: list[DigestCase]
+
+
+class ConversationFile(_File, frozen=True, tag="conversations", kw_only=True):
+    """Cases of conversations."""
+
+    cases: list[ConversationCase]
+
+
 VectorFile: TypeAlias = (
-    OperatorFile | ConditionFile | EvaluationFile | ExplanationFile | BucketingFile | ContextFile
+    OperatorFile
+    | ConditionFile
+    | EvaluationFile
+    | ExplanationFile
+    | BucketingFile
+    | ContextFile
+    | DigestFile
+    | ConversationFile
 )
 
 

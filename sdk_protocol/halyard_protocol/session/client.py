@@ -39,6 +39,7 @@ from halyard_protocol.messages import (
     ServerMessage,
     Snapshot,
     UnknownMessage,
+    Values,
     Welcome,
     encode_message,
 )
@@ -225,8 +226,8 @@ class ClientSession:
                 return self._goodbye(link, message)
             case Error():
                 return (Report(f"the server says {message.code}: {message.message}"),)
-            case UnknownMessage():
-                return ()
+            case Values() | UnknownMessage():
+                return ()  # values are for client keys
         assert_never(message)
 
     def _welcome(self, link: _Link, welcome: Welcome) -> Actions:
@@ -315,6 +316,12 @@ class ClientSession:
         promised = link.promised
         if promised is not None and epoch == promised.epoch and seq < promised.seq:
             return ()  # the snapshot was a little old; what has changed since is on its way
+        return self._caught_up(link)
+
+    def _caught_up(self, link: _Link) -> Actions:
+        """The link has left nothing missing: those before it are not needed any more."""
+        link.gaps = 0
+        self._was_unreadable = False
         link.synchronised = True
         overtaken = [older for older in self._links if older < link.id]
         for older in overtaken:

@@ -309,6 +309,10 @@ class Feed:
         """A frame of any other message, which is small."""
         return self._framing((payload,), PLAIN)
 
+    def shared(self, payload: bytes) -> SharedFrame:
+        """The same of a message for several connections, of any wire format."""
+        return SharedFrame((payload,), self._framing)
+
     def broadcast(self, since: int) -> Broadcast:
         """What everyone at ``since`` or later needs to reach the head."""
         return Broadcast(self.epoch, since, self.changed, self._catch_up(since))

@@ -30,19 +30,22 @@ THE_ENVIRONMENT: Final[Place] = ("environment", "")
 _NOTHING: Final[frozenset[Place]] = frozenset()
 
 
-def document_at(ruleset: Ruleset, place: Place) -> Flag | MalformedFlag | Segment | Environment:
-    """The document of a place. Raises ``KeyError`` where there is none."""
+Document: TypeAlias = Flag | MalformedFlag | Segment | Environment
+
+
+def document_at(ruleset: Ruleset, place: Place) -> Document | None:
+    """The document of a place, where there is one."""
     sort, key = place
     match sort:
         case "flag":
-            return ruleset.flags[key]
+            return ruleset.flags.get(key)
         case "segment":
-            return ruleset.segments[key]
+            return ruleset.segments.get(key)
         case "environment":
             return ruleset.environment
 
 
-def leans_on(document: Flag | MalformedFlag | Segment | Environment) -> frozenset[Place]:
+def leans_on(document: Document) -> frozenset[Place]:
     """The places that a document names itself, whether or not there is anything."""
     match document:
         case Flag():
@@ -113,9 +116,7 @@ class Leanings:
         """What each document names; those that name nothing are left out."""
         self._dependents: dict[Place, set[Place]] = {}
 
-    def put(
-        self, place: Place, document: Flag | MalformedFlag | Segment | Environment | None
-    ) -> None:
+    def put(self, place: Place, document: Document | None) -> None:
         """A document is new, has changed, or (None) is gone."""
         named = _NOTHING if document is None else leans_on(document)
         before = self._named.get(place, _NOTHING)

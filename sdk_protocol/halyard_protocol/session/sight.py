@@ -13,8 +13,16 @@ import msgspec
 
 from halyard_protocol.conditions import SEGMENT_OPERATORS, Condition
 from halyard_protocol.context import ENVIRONMENT, TIME, USER, Attributes, resolve
+from halyard_protocol.instants import instant_ms
 from halyard_protocol.ruleset import Flag, Ruleset, Segment
-from halyard_protocol.session.leaning import Place, document_at, leans_on, leaves, rollouts
+from halyard_protocol.session.leaning import (
+    Document,
+    Place,
+    document_at,
+    leans_on,
+    leaves,
+    rollouts,
+)
 
 Attribute: TypeAlias = tuple[str, str]
 """A context kind, and a literal name or a path."""
@@ -31,6 +39,35 @@ _SUPPLIED: Final = b""
 def attributes_seen(ruleset: Ruleset, flag_key: str) -> tuple[Attribute, ...]:
     """The attributes that deciding a flag may look at, its prerequisites and segments included."""
     found: set[Attribute] = set()
+    for document in _reached(ruleset, flag_key):
+        match document:
+            case Flag():
+                found.update(_of_flag(document))
+            case Segment():
+                found.update(_of_segment(document))
+    return tuple(sorted(each for each in found if each[0] != TIME))
+
+
+def has_ramps(ruleset: Ruleset, flag_key: str) -> bool:
+    """Whether a flag, or one that it requires, rises steadily with time."""
+    return any(
+        rollout.ramp is not None
+        for document in _reached(ruleset, flag_key)
+        if isinstance(document, Flag)
+        for rollout in rollouts(document)
+    )
+
+
+def expiries_ms(ruleset: Ruleset, flag_key: str) -> frozenset[int]:
+    """The instants at which a flag, what it requires, or a target of either expires."""
+    flags = [each for each in _reached(ruleset, flag_key) if isinstance(each, Flag)]
+    expiring = {flag.expires_at for flag in flags}
+    expiring |= {target.expires_at for flag in flags for target in flag.targets}
+    return frozenset(instant_ms(at) for at in expiring if at is not None)
+
+
+def _reached(ruleset: Ruleset, flag_key: str) -> Iterator[Document]:
+    """A flag, and every document that it leans on, each once."""
     known: set[Place] = set()
     waiting: list[Place] = [("flag", flag_key)]
     while waiting:
@@ -38,17 +75,10 @@ def attributes_seen(ruleset: Ruleset, flag_key: str) -> tuple[Attribute, ...]:
         if place in known:
             continue
         known.add(place)
-        try:
-            document = document_at(ruleset, place)
-        except KeyError:
-            continue
-        waiting += leans_on(document)
-        match document:
-            case Flag():
-                found.update(_of_flag(document))
-            case Segment():
-                found.update(_of_segment(document))
-    return tuple(sorted(each for each in found if each[0] != TIME))
+        document = document_at(ruleset, place)
+        if document is not None:
+            waiting += leans_on(document)
+            yield document
 
 
 def seen(attributes: Iterable[Attribute], kinds: dict[str, Attributes]) -> Seen:

@@ -18,12 +18,11 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 from halyard_protocol.context import Context
+from halyard_protocol.disclosure import without_rules
 from halyard_protocol.evaluation import Detail, Reason
 from halyard_protocol.evaluator import Evaluator
 from halyard_protocol.openfeature import error_code, flag_metadata, resolution_reason
 from halyard_protocol.ruleset import Flag, MalformedFlag, Ruleset
-
-from server.evaluating.disclosure import without_rules
 
 if TYPE_CHECKING:
     from streaming.serving import ServedEnvironment
