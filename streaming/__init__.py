@@ -13,6 +13,7 @@ Rooms:
     deflation     permessage-deflate, of which no connection keeps a state
     keys          SDK keys as clients present them
     environment   one environment in use: its feed, its connections, what follows from news
+    browsers      connections with client keys, which get values: worked out in slices
     caller        the key of an HTTP request, while it is being judged
     serving       one environment as an HTTP request with a live key sees it
     feed_evaluator, snapshot_body  what one feed answers, and its snapshot as an HTTP body

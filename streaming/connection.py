@@ -21,19 +21,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from halyard_protocol.close_codes import CloseCode
+from halyard_protocol.context import InvalidContext
 from halyard_protocol.messages import (
+    Error,
     Exposures,
     Hello,
+    Identify,
     MalformedMessage,
     Track,
     UnknownMessage,
     decode_client_message,
+    encode_message,
 )
 from halyard_protocol.session.server import ServerSession, State
+from halyard_protocol.session.values_server import ValuesSession
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CONNECTING, OPEN
 
-from streaming.framing import PING
+from streaming.framing import PING, text_frame
 from streaming.handshake import Wire, presented_key, read_head, respond
 from streaming.keys import is_client_key
 from streaming.settings import HELLO_FRAMES
@@ -65,6 +70,7 @@ class Connection(asyncio.Protocol):
         transport: None before and after the connection's life.
         environment: set while its key is live there.
         document_key: under which the ruleset has its key; empty before the handshake.
+        origin: of the page that it comes from; None where it is no page.
     """
 
     __slots__ = (
@@ -79,6 +85,7 @@ class Connection(asyncio.Protocol):
         "_wire",
         "document_key",
         "environment",
+        "origin",
         "session",
         "transport",
     )
@@ -88,6 +95,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.environment: Environment | None = None
         self.document_key = ""
+        self.origin: str | None = None
         self._gateway = gateway
         self._members = members
         """The server's own set of connections, which it shuts down at its end."""
@@ -348,6 +356,10 @@ class Connection(asyncio.Protocol):
                 self._spend(HELLO_FRAMES - 1)
                 if self._wire.state is OPEN:
                     self._hello(message)
+            case Identify():
+                self._spend(HELLO_FRAMES - 1)
+                if self._wire.state is OPEN:
+                    self._identify(message)
             case Track() | Exposures():
                 self._told(message)
             case UnknownMessage():
@@ -355,9 +367,35 @@ class Connection(asyncio.Protocol):
 
     def _hello(self, hello: Hello) -> None:
         self._deadline_s = math.inf
+        if isinstance(self.session, ValuesSession):
+            self._say_who(self.session, hello)
+            return
         self.session.hello(hello.resume)
         if self.environment is not None:
             self.environment.answer(self)
+
+    def _identify(self, identify: Identify) -> None:
+        session = self.session
+        if not isinstance(session, ValuesSession):
+            self.close(CloseCode.FORBIDDEN, "identify is for client keys")
+        elif self._deadline_s < math.inf:
+            self.close(CloseCode.BAD_MESSAGE, "identify came before hello")
+        else:
+            self._say_who(session, identify)
+
+    def _say_who(self, session: ValuesSession, message: Hello | Identify) -> None:
+        try:
+            if isinstance(message, Hello):
+                session.introduce(message)
+            else:
+                session.identify(message)
+        except InvalidContext as error:
+            problem = f"context{error.field}: {error.reason}"
+            self.send(text_frame([encode_message(Error("INVALID_CONTEXT", problem, fatal=True))]))
+            self.close(CloseCode.BAD_MESSAGE, problem)
+            return
+        if self.environment is not None:
+            self.environment.browsers.heard(session)
 
     def _told(self, message: Track | Exposures) -> None:
         """Have it added up. What came before the key was judged is nobody's."""
@@ -383,6 +421,7 @@ class Connection(asyncio.Protocol):
             return
         self.session.wire = self._wire.wire_format
         self._deadline_s = gateway.now_s() + gateway.settings.hello_timeout_s
+        self.origin = next(iter(request.headers.get_all("Origin")), None)
         gateway.joined(self, presented_key(request))
 
     @property

@@ -43,6 +43,8 @@ class Counters:
     bytes_sent: int = 0
     """Handed to transports, frames and handshakes alike."""
     bytes_received: int = 0
+    value_frames: int = 0
+    """``values`` messages, and heartbeats in their place, to client keys."""
     catch_ups: int = 0
     """Conflated ``changes`` to connections that were behind."""
     snapshots: int = 0

@@ -36,10 +36,13 @@ from halyard_protocol.session.feed import (
     epoch_order,
 )
 from halyard_protocol.session.server import LOOK, State
+from halyard_protocol.session.values_server import ValuesSession
 
+from streaming.browsers import Browsers
 from streaming.caller import Caller
 from streaming.feed_evaluator import FeedEvaluator
 from streaming.framing import framed
+from streaming.keys import origin_allowed
 from streaming.rounds import Rounds
 from streaming.snapshot_body import SnapshotBody
 
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     Visitor: TypeAlias = Connection | Caller
 
 REFUSED = "the key is wrong or was revoked"
+ELSEWHERE = "this key may not be used by pages of this origin"
 UNCERTAIN = "keys cannot be checked at present"
 
 
@@ -85,6 +89,7 @@ class Environment:
         "_visitors",
         "asked",
         "body",
+        "browsers",
         "callers",
         "connections",
         "counters",
@@ -113,6 +118,8 @@ class Environment:
         self.feed = Feed(framed, settings.heartbeat_s)
         self.connections: dict[Connection, None] = {}
         """In order of arrival, as they lie in memory: a round over them is a third quicker so."""
+        self.browsers = Browsers(self)
+        """Connections with client keys, which get values instead."""
         self.counters = counters
         self.need = Need.NOTHING
         self.reading = False
@@ -150,7 +157,12 @@ class Environment:
     def in_use(self) -> bool:
         """Whether anybody stands, listens or waits here."""
         return bool(
-            self.connections or self.listeners or self._visitors or self._served or self.doubted
+            self.connections
+            or self.browsers
+            or self.listeners
+            or self._visitors
+            or self._served
+            or self.doubted
         )
 
     def take_asked(self) -> bool:
@@ -183,6 +195,8 @@ class Environment:
         """A connection is closing, or gone."""
         connection.environment = None
         self.connections.pop(connection, None)
+        if isinstance(connection.session, ValuesSession):
+            self.browsers.leave(connection.session)
         self._held.discard(connection)
         self._visitors.pop(connection, None)
         self._lookers.pop(connection, None)
@@ -210,6 +224,9 @@ class Environment:
             case State.HELD:
                 self.counters.welcomes["held"] += 1
                 self._held.add(connection)
+            case State.WAITING if isinstance(connection.session, ValuesSession):
+                self.counters.welcomes["values"] += 1
+                self.browsers.wake()
             case State.WAITING:
                 self.counters.welcomes["full"] += 1
                 self._admission.enqueue(connection)
@@ -227,7 +244,9 @@ class Environment:
         """Bring a connection to the head, or into the line for a snapshot."""
         session = connection.session
         frame = session.advance(self.feed)
-        if frame is not None:
+        if isinstance(session, ValuesSession):
+            self.browsers.send(session, frame)
+        elif frame is not None:
             self.counters.catch_ups += 1
             connection.send(frame)
         elif session.state is State.WAITING:
@@ -240,9 +259,20 @@ class Environment:
             self.asked = True  # or it could be dropped before the request goes on
             visitor.admit(self)
             return
-        self.connections[visitor] = None
+        if not self._allows(visitor):
+            visitor.close(CloseCode.FORBIDDEN, ELSEWHERE)
+            return
         visitor.environment = self
+        if isinstance(visitor.session, ValuesSession):
+            self.browsers.join(visitor.session, visitor)
+        else:
+            self.connections[visitor] = None
         self.answer(visitor)
+
+    def _allows(self, connection: Connection) -> bool:
+        """Whether a connection whose key is live comes from where that may be used."""
+        key = self.feed.key(connection.document_key)
+        return key is None or origin_allowed(key, connection.origin)
 
     # --- what was heard
 
@@ -286,11 +316,13 @@ class Environment:
                 if self.feed.keys_changed_since(since):
                     self._expel()
                 self._rounds.merged(since)
+                self.browsers.follow()
                 self._notify()
             case Renewed():
                 self.feed.stale = self.suspected = False
                 self._expel()
                 self._rounds.renewed()
+                self.browsers.follow()
                 self._notify()
             case Repeat():
                 self.counters.repeats += 1
@@ -303,9 +335,11 @@ class Environment:
             self.advance(connection)
 
     def _expel(self) -> None:
-        for connection in tuple(self.connections):
+        for connection in (*self.connections, *self.browsers.connections()):
             if self.feed.key(connection.document_key) is None:
                 connection.close(CloseCode.KEY_REFUSED, REFUSED)
+            elif not self._allows(connection):
+                connection.close(CloseCode.FORBIDDEN, ELSEWHERE)
         self.callers = {key: served for key, served in self.callers.items() if served.live}
 
     def _notify(self) -> None:

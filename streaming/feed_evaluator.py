@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from typing import TypeAlias
 
@@ -53,11 +53,16 @@ class FeedEvaluator:
     async def prepare(self) -> None:
         """Do what :meth:`current` would do, in slices: there may be ten thousand flags to read."""
         began_s = time.perf_counter()
-        for document in tuple(self._feed.documents.values()):
-            self._value(document)
+        for _ in self.preparing():
             if time.perf_counter() - began_s > SLICE_S:
                 await asyncio.sleep(0)
                 began_s = time.perf_counter()
+
+    def preparing(self) -> Iterator[None]:
+        """The same in steps of one document, for whoever has other work in between."""
+        for document in tuple(self._feed.documents.values()):
+            self._value(document)
+            yield
         self.current()
 
     def current(self) -> Evaluator:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 from halyard_protocol.close_codes import CloseCode
+from halyard_protocol.session.values_server import ValuesSession
 
 from projections.script import RedisClient
 from streaming.admission import Admission
@@ -157,12 +158,12 @@ class Gateway:
         key = read_key(presented_key)
         if key is None:
             connection.close(CloseCode.KEY_REFUSED, REFUSED)
-        elif key.kind == "client":
-            connection.close(CloseCode.FORBIDDEN, "client keys are not served here yet")
         elif not self.limits.enter(key):
             connection.close(CloseCode.LIMIT, "too many connections with this key")
         else:
             connection.document_key = key.document_key
+            if key.kind == "client":
+                connection.session = ValuesSession(connection.session.wire)
             self.hub.visit(connection, key.environment)
 
     def left(self, connection: Connection) -> None:

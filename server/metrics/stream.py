@@ -68,6 +68,7 @@ class StreamFigures:
             "welcome": of.welcomes.total(),
             "snapshot": of.snapshots,
             "changes": of.broadcast_frames + of.catch_ups + of.welcomes["changes"],
+            "values": of.value_frames,
             "heartbeat": of.heartbeats,
             "goodbye": of.goodbyes,
         }

@@ -39,12 +39,6 @@ async def test_a_wrong_key_is_told_after_the_handshake(on_stage: Stage, key: str
     assert await refusal(on_stage, key) == (4401, "the key is wrong or was revoked")
 
 
-async def test_a_client_key_is_told_that_it_cannot_be_served(on_stage: Stage) -> None:
-    code, reason = await refusal(on_stage, f"{ENV}-c-public")
-    assert code == 4403
-    assert "client keys" in reason
-
-
 async def test_an_unknown_environment_is_refused_for_good_only_in_a_current_world(
     redis_client: redis.asyncio.Redis,
 ) -> None:

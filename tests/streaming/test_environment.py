@@ -35,6 +35,7 @@ class ListConnection:
     def __init__(self, link: Link) -> None:
         self.link = link
         self.document_key = KEY
+        self.origin = None
         self.environment: Environment | None = None
 
     @property
