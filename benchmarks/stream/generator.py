@@ -118,10 +118,10 @@ class Crowd:
 
 
 @contextlib.asynccontextmanager
-async def crowd(port: int) -> AsyncIterator[Crowd]:
-    """A crowd, still empty, before a port of this machine."""
+async def crowd(port: int, program: Path | None = None) -> AsyncIterator[Crowd]:
+    """A crowd, still empty, before a port of this machine. ``program`` saves compiling it."""
     with tempfile.TemporaryDirectory() as folder:
-        program = await asyncio.to_thread(compiled, Path(folder))
+        program = program or await asyncio.to_thread(compiled, Path(folder))
         process = await asyncio.create_subprocess_exec(
             str(program), str(port), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )

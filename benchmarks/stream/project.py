@@ -22,6 +22,7 @@ from benchmarks.server_stage import API, TOKEN
 FLAGS = 3_000
 AT_ONCE = 150
 """Flags per batch of commands."""
+IN_FLIGHT = 16
 WORDS = (
     "account", "amber", "basket", "beacon", "billing", "canary", "checkout", "cobalt", "coupon",
     "delta", "ember", "export", "falcon", "garnet", "harbor", "import", "invoice", "jasper",
@@ -137,27 +138,44 @@ class Changer:
         self._count = 0
         self.made: list[Change] = []
 
+    @property
+    def last_seq(self) -> int:
+        """Of all that were made."""
+        return max(change.seq for change in self.made)
+
     async def change(self) -> Change:
         """Change the next flag."""
         flag = self._flags[self._count % len(self._flags)]
         self._count += 1
         what = "disable" if self._enabled[flag] else "enable"
+        self._enabled[flag] = not self._enabled[flag]
         ordered_s = time.monotonic()
         answer = await posted(self._http, f"{API}/flags/{flag}/environments/development/{what}")
         made = Change(flag, answer["seq"], ordered_s, time.monotonic())
-        self._enabled[flag] = not self._enabled[flag]
         self.made.append(made)
         return made
 
     async def keep_on(self, count: int, per_s: float) -> list[Change]:
-        """So many changes at an even pace: one that is late does not make the next one early."""
-        made: list[Change] = []
-        due_s = time.monotonic()
-        for _ in range(count):
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            due_s = max(due_s, time.monotonic() - 1) + 1 / per_s
-            made.append(await self.change())
-        return made
+        """So many changes at an even pace, which a slow answer does not break.
+
+        Up to :data:`IN_FLIGHT` of them wait for their answers at the same time.
+        """
+        room = asyncio.Semaphore(min(IN_FLIGHT, len(self._flags)))
+
+        async def one() -> Change:
+            try:
+                return await self.change()
+            finally:
+                room.release()
+
+        began_s = time.monotonic()
+        tasks: list[asyncio.Task[Change]] = []
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                await asyncio.sleep(max(0.0, began_s + number / per_s - time.monotonic()))
+                await room.acquire()
+                tasks.append(group.create_task(one()))
+        return sorted((task.result() for task in tasks), key=lambda change: change.seq)
 
 
 def instants(changes: Sequence[Change]) -> list[tuple[int, float]]:

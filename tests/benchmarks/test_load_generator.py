@@ -34,10 +34,11 @@ async def ruleset(redis_client: redis.asyncio.Redis) -> Ruleset:
 
 @pytest.fixture
 async def on_stage(
-    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset, loadgen: Path
 ) -> AsyncIterator[tuple[Stage, Crowd]]:
-    async with stage(redis_client, StreamSettings()) as running, crowd(running.port) as clients:
-        yield running, clients
+    async with stage(redis_client, StreamSettings()) as running:
+        async with crowd(running.port, loadgen) as clients:
+            yield running, clients
 
 
 def test_both_hashes_are_xxh64_as_published(loadgen: Path, tmp_path: Path) -> None:
@@ -71,7 +72,8 @@ async def test_all_get_the_same_snapshot_and_each_change_once(
     latency = await clients.latencies([(first + 1, accepted_s)])
     assert (latency["arrived"], latency["missing"]) == (30, 0)
     assert 0 < latency["max_ms"] < 10_000
-    assert (await clients.order("tally 0 30"))["singles"] == 30
+    tally = await clients.order("tally 0 30")
+    assert (tally["messages"], tally["least"], tally["least_last_span"]) == (30, 1, 1)
 
 
 async def test_who_stops_reading_gets_nothing_and_then_everything(

@@ -90,7 +90,10 @@ struct client {
   double synchronised_s; /* since when it has lacked nothing; 0 while it may */
   bool stopped;   /* reads nothing */
   bool given_up;  /* was told never to come back */
-  uint32_t singles, wides, snapshots; /* changes of one seq, of several; since the last mark */
+  /* Since the last mark: changes or values that came, snapshots, and how many seqs the last of
+   * the changes went over in one step. */
+  uint32_t messages, snapshots;
+  int64_t last_span;
   struct link links[2];
 };
 

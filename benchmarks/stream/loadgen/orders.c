@@ -81,28 +81,27 @@ static void status(void) {
 }
 
 static void tally(uint32_t first, uint32_t count) {
-  uint64_t singles = 0, wides = 0, snapshots = 0;
-  uint32_t least_singles = UINT32_MAX, most_singles = 0, least_wides = UINT32_MAX, most_wides = 0;
+  uint64_t messages = 0, snapshots = 0;
+  uint32_t least = UINT32_MAX, most = 0;
+  int64_t least_span = INT64_MAX;
   for (uint32_t n = first; n < first + count && n < client_count; n++) {
     const struct client *client = &clients[n];
-    singles += client->singles;
-    wides += client->wides;
+    messages += client->messages;
     snapshots += client->snapshots;
-    if (client->singles < least_singles) least_singles = client->singles;
-    if (client->singles > most_singles) most_singles = client->singles;
-    if (client->wides < least_wides) least_wides = client->wides;
-    if (client->wides > most_wides) most_wides = client->wides;
+    if (client->messages < least) least = client->messages;
+    if (client->messages > most) most = client->messages;
+    if (client->last_span < least_span) least_span = client->last_span;
   }
-  printf("{\"singles\":%lu,\"least_singles\":%u,\"most_singles\":%u,\"wides\":%lu,"
-         "\"least_wides\":%u,\"most_wides\":%u,\"snapshots\":%lu}\n",
-         singles, least_singles, most_singles, wides, least_wides, most_wides, snapshots);
+  printf("{\"messages\":%lu,\"least\":%u,\"most\":%u,\"least_last_span\":%ld,"
+         "\"snapshots\":%lu}\n",
+         messages, least, most, least_span, snapshots);
 }
 
 static void mark(void) {
   memset(&counts, 0, sizeof counts);
   payload_count = 0;
   for (uint32_t n = 0; n < client_count; n++)
-    clients[n].singles = clients[n].wides = clients[n].snapshots = 0;
+    clients[n].messages = clients[n].snapshots = 0, clients[n].last_span = 0;
 }
 
 static void connect_more(uint32_t count, uint32_t within_ms) {

@@ -126,10 +126,8 @@ static void changes(struct link *link, const struct said *said) {
     gap(link);
     return;
   }
-  if (said->to - said->from > 1)
-    client->wides++;
-  else
-    client->singles++;
+  client->messages++;
+  client->last_span = said->to - said->from;
   if (client->seq < said->to)
     adopt(client, said->epoch, said->to);
   else
@@ -189,7 +187,7 @@ void session_heard(struct link *link) {
       break;
     case VALUES:
       if (strcmp(said->epoch, client->epoch) == 0 && said->seq < client->seq) break;
-      client->singles++;
+      client->messages++;
       adopt(client, said->epoch, said->seq);
       vouched(link, said->epoch, said->seq);
       break;
