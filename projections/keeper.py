@@ -7,6 +7,8 @@ reads, and is checked by the scripts before anything is written.
 
 from __future__ import annotations
 
+import time
+
 import structlog
 from msgspec.structs import replace
 from redis.exceptions import RedisError
@@ -15,6 +17,7 @@ from eventstore.log import Head
 from eventstore.store import EventStore
 from projections.building import Builder
 from projections.cluster import Address, Cluster
+from projections.counters import ProjectorCounters
 from projections.reading import HistoryForked, LogReader
 from projections.rulesets import Meta, Rulesets, active_key
 from projections.script import RedisClient
@@ -42,8 +45,14 @@ class RulesetKeeper:
     """The rulesets of one log's environments. For one task."""
 
     def __init__(
-        self, store: EventStore, redis: RedisClient, log_id: str, log: structlog.BoundLogger
+        self,
+        store: EventStore,
+        redis: RedisClient,
+        log_id: str,
+        log: structlog.BoundLogger,
+        counters: ProjectorCounters | None = None,
     ) -> None:
+        self._counters = counters or ProjectorCounters()
         self._store = store
         self._redis = redis
         self._rulesets = Rulesets(redis)
@@ -119,11 +128,18 @@ class RulesetKeeper:
             update = update_from(standing, head.epoch, reader.fold, versions)
             if update is None:
                 return
-            await self._apply(versions.id, update)
+            await self._apply(versions.id, update, reader)
         self._log.warning("ruleset_contended", environment=versions.id)
 
-    async def _apply(self, env: str, update: Update) -> None:
+    async def _apply(self, env: str, update: Update, reader: LogReader) -> None:
+        if update.documents:
+            oldest = min(document.version for document in update.documents)
+            update = replace(update, committed_us=reader.committed_us(oldest))
         verdict = await apply_update(self._redis, env, update)
+        self._counters.updates[verdict.answer] += 1
+        if verdict.answer == "APPLIED" and update.committed_us:
+            self._counters.fold_s.observe((reader.folded_us - update.committed_us) / 1_000_000)
+            self._counters.apply_s.observe(time.time() - reader.folded_us / 1_000_000)
         if verdict.answer == "FORK":
             detail = f"the ruleset of {env} at seq {verdict.seq} is of another history"
             raise HistoryForked(self._log_id, detail)
@@ -201,6 +217,7 @@ class RulesetKeeper:
     async def _build(self, env: str, live: Meta | None, reader: LogReader, head: Head) -> None:
         builder = Builder(self._redis, self._store.contents, reader, head.epoch)
         outcome = await builder.build(env, live)
+        self._counters.builds[outcome] += 1
         if outcome == "SWAPPED":
             self._seen.add(env)
             if self._unsound:

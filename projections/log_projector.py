@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 from eventstore.errors import StoreError
 from eventstore.log import empty_head
 from eventstore.store import EventStore
+from projections.counters import ProjectorCounters
 from projections.fold import VoidedTooLate
 from projections.keeper import HeadMoved, RulesetKeeper
 from projections.reading import HistoryForked, LogReader, Poisoned, open_log, voided_seqs
@@ -66,6 +67,19 @@ class LogStanding(msgspec.Struct, frozen=True):
     environments: tuple[EnvironmentStanding, ...]
 
 
+class LogLag(msgspec.Struct, frozen=True):
+    """How far behind its log a projector is."""
+
+    log_id: str
+    events: int
+    """Of the log, as last heard, that were not folded."""
+    seconds: float
+    """Since there is something to do that is not done: events, or a ruleset that Redis lost."""
+    poisoned: bool
+    troubled: bool
+    """The last round failed."""
+
+
 class LogProjector:
     """Projects one log.
 
@@ -74,6 +88,7 @@ class LogProjector:
         redis: where its rulesets are to be.
         log_id: the project's key.
         lost: called where a ruleset that was in Redis was found gone.
+        counters: those of the process.
     """
 
     def __init__(
@@ -82,7 +97,9 @@ class LogProjector:
         redis: RedisClient,
         log_id: str,
         lost: Callable[[], None] = lambda: None,
+        counters: ProjectorCounters | None = None,
     ) -> None:
+        self._counters = counters or ProjectorCounters()
         self.log_id = log_id
         self._lost = lost
         self.check_s = CHECK_S
@@ -91,7 +108,7 @@ class LogProjector:
         """How long an SDK may be away and still learn of deletions by resuming."""
         self._store = store
         self._log = structlog.get_logger("halyard.projector").bind(log=log_id)
-        self._keeper = RulesetKeeper(store, redis, log_id, self._log)
+        self._keeper = RulesetKeeper(store, redis, log_id, self._log, self._counters)
         self._woken = asyncio.Event()
         self._reader: LogReader | None = None
         """None until the log was opened, and after what it had folded was of no use any more."""
@@ -101,12 +118,15 @@ class LogProjector:
         self._poisoned: Poisoned | None = None
         self._trouble = ""
         self._synced_at_s = 0.0
+        self._behind_since_s: float | None = None
+        """Since when there is something to do that is not done; None where there is nothing."""
         self._pruned_at_s = float("-inf")
 
     # --- life
 
     def wake(self) -> None:
         """Go round soon: the log has grown, or its epoch has changed."""
+        self._note_behind()
         self._woken.set()
 
     def doubt(self) -> None:
@@ -128,9 +148,22 @@ class LogProjector:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
                 self._trouble, pause_s = "", FIRST_PAUSE_S
+                self._note_done()
                 await self._rest()
 
+    def _note_behind(self) -> None:
+        if self._behind_since_s is None:
+            self._behind_since_s = asyncio.get_running_loop().time()
+
+    def _note_done(self) -> None:
+        if self._poisoned is None:
+            self._behind_since_s = None
+        if self._woken.is_set():
+            self._note_behind()
+
     def _note_trouble(self, error: Exception) -> None:
+        self._counters.failed_rounds += 1
+        self._note_behind()
         if not self._trouble:
             self._log.warning("projection_delayed", error=str(error))
         self._trouble = str(error) or type(error).__name__
@@ -147,6 +180,18 @@ class LogProjector:
         except TimeoutError:
             return False
         return True
+
+    def lag(self) -> LogLag:
+        """How far behind its log this projector is; cheaper than :meth:`standing`."""
+        folded, since_s = self._reader.fold.seq if self._reader else 0, self._behind_since_s
+        now_s = asyncio.get_running_loop().time()
+        return LogLag(
+            self.log_id,
+            max(0, self._head.last_seq - folded),
+            0.0 if since_s is None else now_s - since_s,
+            self._poisoned is not None,
+            bool(self._trouble),
+        )
 
     def standing(self) -> LogStanding:
         """How things stand now."""
@@ -221,6 +266,7 @@ class LogProjector:
 
     async def _begin_epoch(self, fork: HistoryForked) -> None:
         """Drop what was folded, and have every SDK start anew, unless somebody saw to that."""
+        self._counters.forks += 1
         self._reader = self._poisoned = None
         self._keeper.forget()
         if (await self._store.head(self.log_id)).epoch == self._read_in_epoch:
@@ -259,7 +305,8 @@ class LogProjector:
     async def _read_on(self, reader: LogReader) -> None:
         now_s = asyncio.get_running_loop().time
         async with aclosing(reader.pages()) as pages:
-            async for _ in pages:
+            async for events in pages:
+                self._counters.events += events
                 self._read_in_epoch = self._head.epoch
                 late = now_s() - self._synced_at_s > SYNC_EVERY_S
                 at_end = reader.fold.seq >= self._head.last_seq
@@ -270,6 +317,7 @@ class LogProjector:
         self._log.error(
             "log_poisoned", seq=poisoned.seq, type=poisoned.type, reason=poisoned.reason
         )
+        self._counters.poisonings += 1
         self._poisoned, self._reader = poisoned, None
         return await self._opened()
 
@@ -285,5 +333,6 @@ class LogProjector:
         self._pruned_at_s = now_s
         before = datetime.now(UTC) - self.tombstones_kept
         gone = await self._keeper.prune(reader, await self._store.seq_at(self.log_id, before))
+        self._counters.tombstones += gone
         if gone:
             self._log.info("tombstones_pruned", count=gone)

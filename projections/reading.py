@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, suppress
+from datetime import datetime
 from typing import TypeAlias, TypeVar
 
 from halyard_protocol.codec import UNREADABLE
@@ -30,6 +33,7 @@ from projections.fold import (
 SNAPSHOT_EVERY = 5_000
 """Events after which the fold is stored anew."""
 _VOIDED_PAGE = 1_000
+_TIMES_KEPT = 4_096
 
 T = TypeVar("T")
 
@@ -107,6 +111,10 @@ class LogReader:
         self.fold = fold
         self._stored_at = fold.seq
         """The seq of the snapshot that the fold came from, or that was made of it last."""
+        self._times: deque[datetime] = deque(maxlen=_TIMES_KEPT)
+        """When the newest events that were folded here were committed, in order."""
+        self.folded_us = 0
+        """When events were folded last, in microseconds since the epoch."""
 
     @property
     def log_id(self) -> str:
@@ -137,6 +145,9 @@ class LogReader:
                 begun = True
                 whole = events[: _whole(events)]
                 fold_events(fold, whole)
+                if whole:
+                    self._times.extend([stored.recorded_at for stored in whole[-_TIMES_KEPT:]])
+                    self.folded_us = time.time_ns() // 1000
                 yield len(whole)
         if not begun:
             raise HistoryForked(self.log_id, f"it ends before seq {fold.seq}, which was folded")
@@ -145,6 +156,16 @@ class LogReader:
         if page[0].seq != self.fold.seq or page[0].hash != self.fold.hash:
             raise HistoryForked(self.log_id, f"it has another event at seq {self.fold.seq}")
         return page[1:]
+
+    def committed_us(self, seq: int) -> int:
+        """When an event was committed, in microseconds since the epoch, by PostgreSQL's clock.
+
+        Of one that was folded long ago: a later time. 0 where nothing was folded here since.
+        """
+        back = self.fold.seq - seq
+        if not self._times or back < 0:
+            return 0
+        return int(self._times[max(-1 - back, -len(self._times))].timestamp() * 1_000_000)
 
     async def hash_at(self, seq: int) -> str | None:
         """The chain's hash at a seq, in hexadecimal; None where the log has no such event."""

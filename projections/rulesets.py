@@ -72,6 +72,11 @@ class Delta(msgspec.Struct, frozen=True):
     seq: int
     hash: str
     documents: dict[str, bytes]
+    committed_us: int = 0
+    """When the oldest of these changes was committed, by PostgreSQL's clock, in microseconds since
+    the epoch; 0 where that is not known."""
+    sent_us: int = 0
+    """When the projector sent it to Redis, by its own clock; 0 where it does not say."""
 
 
 class Swap(msgspec.Struct, frozen=True):
@@ -100,13 +105,18 @@ class _Message(msgspec.Struct, frozen=True, tag_field="type"):
     pass
 
 
-class _Delta(_Message, frozen=True, tag="delta", rename={"since": "from"}):
+_DELTA_NAMES = {"since": "from", "committed_us": "committedUs", "sent_us": "sentUs"}
+
+
+class _Delta(_Message, frozen=True, tag="delta", rename=_DELTA_NAMES):
     epoch: str
     since: int
     to: int
     seq: int
     hash: str
     documents: dict[str, msgspec.Raw]
+    committed_us: int = 0
+    sent_us: int = 0
 
 
 class _Swap(_Message, frozen=True, tag="swap"):
@@ -131,9 +141,9 @@ def decode_published(payload: bytes) -> Published:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedPublication(str(error)) from error
     match message:
-        case _Delta(epoch, since, to, seq, digest, documents):
+        case _Delta(epoch, since, to, seq, digest, documents, committed_us, sent_us):
             bodies = {name: bytes(body) for name, body in documents.items()}
-            return Delta(epoch, since, to, seq, digest, bodies)
+            return Delta(epoch, since, to, seq, digest, bodies, committed_us, sent_us)
         case _Swap(epoch, to, seq):
             return Swap(epoch, to, seq)
         case _Probe(probe_id):

@@ -16,7 +16,14 @@ from datetime import timedelta
 from eventstore.follow import Follower
 from eventstore.log import SYSTEM_LOG
 from eventstore.store import EventStore
-from projections.log_projector import CHECK_S, TOMBSTONES_KEPT, LogProjector, LogStanding
+from projections.counters import ProjectorCounters
+from projections.log_projector import (
+    CHECK_S,
+    TOMBSTONES_KEPT,
+    LogLag,
+    LogProjector,
+    LogStanding,
+)
 from projections.script import RedisClient
 
 LOGS_CHECKED_PER_S = 40
@@ -33,6 +40,7 @@ class Projector:
         redis: RedisClient,
         tombstones_kept: timedelta = TOMBSTONES_KEPT,
     ) -> None:
+        self.counters = ProjectorCounters()
         self._store = store
         self._redis = redis
         self._follower = Follower(store)
@@ -55,7 +63,7 @@ class Projector:
     def _wake(self, log_id: str, tasks: asyncio.TaskGroup) -> None:
         projector = self._logs.get(log_id)
         if projector is None:
-            projector = LogProjector(self._store, self._redis, log_id, self._alarm)
+            projector = LogProjector(self._store, self._redis, log_id, self._alarm, self.counters)
             self._logs[log_id] = projector
             projector.tombstones_kept = self._tombstones_kept
             tasks.create_task(projector.run(), name=f"project {log_id}")
@@ -74,6 +82,10 @@ class Projector:
         self._alarmed_at_s = now_s
         for projector in self._logs.values():
             projector.doubt()
+
+    def lags(self) -> list[LogLag]:
+        """How far behind each log is, in no order."""
+        return [log.lag() for log in self._logs.values()]
 
     def standings(self) -> tuple[LogStanding, ...]:
         """How each log is projected by this process, by log id."""

@@ -8,6 +8,7 @@ and running the same one again is safe.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -47,6 +48,8 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     """The log was checked through here; not below ``to``."""
     documents: tuple[VersionedDocument, ...] = ()
     """Those whose version is above ``since``; ``to`` is the highest version."""
+    committed_us: int = 0
+    """As in :class:`~projections.rulesets.Delta`."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -78,6 +81,8 @@ async def apply_update(redis: RedisClient, env: str, update: Update) -> Verdict:
         update.to_hash,
         update.seq,
         channel(env),
+        update.committed_us,
+        time.time_ns() // 1000,
     )
     keys = (active_key(env), *generation_keys(env, update.generation))
     return _verdict(await script("apply").run(redis, keys, [*head, *_flat(documents)]))

@@ -42,8 +42,10 @@ from server.http.table import KEY_ROUTES, ROUTES
 from server.installation import ensure_admin, ensure_token
 from server.listening import BACKLOG, listen
 from server.metrics.exposition import Exposition, Figures
+from server.metrics.lag import LagFigures
 from server.metrics.loop_lag import LoopLag
 from server.metrics.process import ProcessFigures
+from server.metrics.projector import ProjectorFigures
 from server.metrics.requests import RequestFigures
 from server.metrics.stream import StreamFigures
 from server.metrics.upstream import UpstreamFigures
@@ -263,8 +265,15 @@ def _exposition(program: Program, counters: HttpCounters) -> Exposition:
         RequestFigures(counters),
         WritingFigures(program.writers, program.pool),
     ]
+    projected, streamed = None, None
     if {"api", "gateway"} & set(settings.roles):  # both serve SDK keys
         figures += [StreamFigures(program.gateway), UpstreamFigures(program.gateway)]
+        streamed = program.gateway.counters
+    if program.projector is not None:
+        # Projects have names that say something; the port may be one that anybody reaches.
+        figures.append(ProjectorFigures(program.projector, naming=bool(settings.metrics_token)))
+        projected = program.projector.counters
+    figures.append(LagFigures(projected, streamed))
     return Exposition(figures, token=settings.metrics_token)
 
 

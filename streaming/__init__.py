@@ -18,6 +18,7 @@ Rooms:
     serving       one environment as an HTTP request with a live key sees it
     feed_evaluator, snapshot_body  what one feed answers, and its snapshot as an HTTP body
     rounds        broadcasts over the connections of one environment, in slices
+    news          how long the news of a delta take to get to the sockets
     hub           the environments in use; loading, repairing, dropping them
     watch         when one of them is to be compared, probed or dropped
     subscription, cluster_subscription  pub/sub: one connection, or one to each node of a cluster

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from eventstore.histogram import Histogram
+
 
 @dataclass(slots=True)
 class Counters:
@@ -58,6 +60,14 @@ class Counters:
     """Published messages dropped because too many were waiting."""
     unreadable: int = 0
     """Published messages that could not be read."""
+    hear_s: Histogram = field(default_factory=Histogram)
+    """From a projector's sending of a delta until it was heard; across the clocks of two hosts."""
+    first_write_s: Histogram = field(default_factory=Histogram)
+    """From there until the first sockets of its round were written."""
+    last_write_s: Histogram = field(default_factory=Histogram)
+    """From there until the last were."""
+    commit_to_write_s: Histogram = field(default_factory=Histogram)
+    """From the commit until the last were; across two clocks."""
     reads: int = 0
     read_failures: int = 0
     heard_at_s: float | None = None

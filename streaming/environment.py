@@ -276,9 +276,10 @@ class Environment:
 
     # --- what was heard
 
-    def hear(self, delta: Delta, bound: int) -> None:
-        """A delta was published."""
+    def hear(self, delta: Delta, bound: int, *, committed_us: int = 0, sent_us: int = 0) -> None:
+        """A delta was published; its times as :class:`projections.rulesets.Delta` has them."""
         self.counters.deltas += 1
+        self._rounds.heard(committed_us, sent_us)
         if not self.reading:
             self._merge(delta)
         elif len(self.inbox) < bound:
@@ -326,6 +327,7 @@ class Environment:
                 self._notify()
             case Repeat():
                 self.counters.repeats += 1
+                self._rounds.repeated()
             case Gap():
                 self.counters.gaps += 1
                 self.want(Need.NEWER)

@@ -137,7 +137,12 @@ class Hub:
             return
         match published:
             case Delta():
-                environment.hear(_delta(published), self._settings.inbox)
+                environment.hear(
+                    _delta(published),
+                    self._settings.inbox,
+                    committed_us=published.committed_us,
+                    sent_us=published.sent_us,
+                )
             case Swap():
                 environment.hear_swap(published.epoch, published.to, published.seq)
             case Probe():

@@ -8,10 +8,13 @@ round is told in the next: there is never more than one under way, and never a q
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from halyard_protocol.session.feed import Broadcast
 from halyard_protocol.session.server import State
+
+from streaming.news import News
 
 if TYPE_CHECKING:
     from streaming.connection import Connection
@@ -27,7 +30,7 @@ Counted rather than timed, because uvloop sends after the slice, where no clock 
 class Rounds:
     """At most one round over an environment's connections."""
 
-    __slots__ = ("_broadcast", "_environment", "_left", "_scheduled", "_to")
+    __slots__ = ("_broadcast", "_environment", "_left", "_news", "_scheduled", "_to", "_told")
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -38,6 +41,22 @@ class Rounds:
         self._to: tuple[str, int] = ("", 0)
         """The wire epoch and seq that it takes everybody to."""
         self._scheduled = False
+        self._news: News | None = None
+        """The oldest delta that was heard and that no round tells yet."""
+        self._told: News | None = None
+        """What the present round tells, where its times are of interest."""
+
+    def heard(self, committed_us: int, sent_us: int) -> None:
+        """A delta comes; its times as :class:`projections.rulesets.Delta` has them."""
+        counters = self._environment.counters
+        if sent_us:
+            counters.hear_s.observe(time.time() - sent_us / 1_000_000)
+        if self._news is None:
+            self._news = News(counters, committed_us)
+
+    def repeated(self) -> None:
+        """What was heard last is no news."""
+        self._news = None
 
     def merged(self, since: int) -> None:
         """Documents after ``since`` have changed."""
@@ -58,6 +77,10 @@ class Rounds:
         self._broadcast = broadcast
         self._to = (feed.epoch, feed.changed)
         self._left = list(self._environment.connections)
+        news, self._news = self._news, None
+        self._told = news if broadcast is not None and self._left else None
+        if self._told is not None:
+            asyncio.get_running_loop().call_soon(self._told.begun)
         if not self._scheduled:
             self._slice()
 
@@ -87,9 +110,14 @@ class Rounds:
                 self._environment.advance(connection)
         counters = self._environment.counters
         counters.broadcast_frames += sent
+        if self._told is not None:
+            self._told.written += sent
         counters.bytes_sent += size
 
     def _end(self) -> None:
+        told, self._told = self._told, None
+        if told is not None:
+            asyncio.get_running_loop().call_soon(told.ended)
         feed, (epoch, to) = self._environment.feed, self._to
         if epoch == feed.epoch and to < feed.changed:
             self._start(to)

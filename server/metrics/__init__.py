@@ -7,9 +7,10 @@ what strangers may make up: what is counted are plain integers in the packages t
 Rooms:
     exposition    the registry and its text, by negotiation, at most once a second
     families      metrics from plain counters and histograms
-    stream        the gateway: connections, messages, pub/sub, lag
+    stream        the gateway: connections, messages, pub/sub
     upstream      what SDKs send back, and what of it is lost
     projector     logs and their rulesets, where this process projects
+    lag           from a commit to the sockets, stage by stage
     writing       commands, and the connections to PostgreSQL
     requests      HTTP, by route
     process       memory, processor, descriptors, build

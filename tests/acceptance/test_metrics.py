@@ -78,10 +78,11 @@ async def test_a_process_tells_what_it_did(tmp_path: Path, env: dict[str, str]) 
         keys = "/api/v1/projects/shop/environments/development/keys"
         key = (await http.post(keys, json={"kind": "server"})).json()["secret"]
         async with Witness(process.url, key) as witness:
+            assert await witness.client.wait_ready(20)
             enabled = await http.post(f"{FLAGS}/banner/environments/development/enable")
             await witness.reach(enabled.json()["seq"])
             assert await refused(process.url) == 4401
-            scrape = await eventually(http, lambda s: s("halyard_stream_connections") == 1)
+            scrape = await eventually(http, lambda s: s("halyard_lag_seconds_count") > 0)
 
     assert scrape("halyard_stream_closes_total", code="4401") == 1
     # The first tries of the SDK may come before the ruleset has its key.
@@ -93,6 +94,12 @@ async def test_a_process_tells_what_it_did(tmp_path: Path, env: dict[str, str]) 
     assert scrape("halyard_http_requests_total", method="POST", route=FLAGS, status="2xx") == 0
     flags = "/api/v1/projects/{project}/flags"
     assert scrape("halyard_http_requests_total", method="POST", route=flags, status="2xx") == 1
+    for stage in ("fold", "apply", "hear", "first_write", "last_write"):
+        assert scrape("halyard_lag_stage_seconds_count", stage=stage) >= 1, stage
+    assert 0 < scrape("halyard_lag_seconds_sum") < 60
+    assert scrape("halyard_projector_updates_total", answer="applied") >= 1
+    assert scrape("halyard_projector_builds_total", outcome="swapped") == 3
+    assert scrape.get("halyard_projector_log_lag_events", log="shop") == 0
     assert scrape("halyard_database_connections_max") == 10
     assert scrape("process_resident_memory_bytes") > 1_000_000
     assert_the_reference_has_just_these(scrape)
@@ -100,7 +107,7 @@ async def test_a_process_tells_what_it_did(tmp_path: Path, env: dict[str, str]) 
 
 def assert_the_reference_has_just_these(scrape: Scrape) -> None:
     told = {row(name, scrape) for name in scrape.metrics}
-    written = set(re.findall(r"^\| `[a-z_]+` \| .+ \|$", REFERENCE.read_text(), re.M))
+    written = set(re.findall(r"^\| `(?:halyard|process)_.+ \|$", REFERENCE.read_text(), re.M))
     assert written == told
 
 
@@ -115,3 +122,6 @@ async def test_each_role_alone_tells_what_it_does(
     (build,) = scrape.metrics["halyard_build"].samples
     assert build.labels["roles"] == role
     assert ("halyard_stream_connections" in scrape.metrics) == (role == "gateway")
+    assert ("halyard_projector_logs" in scrape.metrics) == (role == "projector")
+    named = scrape.metrics.get("halyard_projector_log_lag_events")
+    assert named is None or not named.samples

@@ -103,6 +103,10 @@ def test_published_messages_are_read_by_their_type() -> None:
         b'"documents":{"flag:a":{"key":"a"}}}'
     )
     assert decode_published(delta) == Delta("9.1", 3, 5, 6, "ab", {"flag:a": b'{"key":"a"}'})
+    timed = delta[:-1] + b',"committedUs":17,"sentUs":19,"ofALaterVersion":[]}'
+    told = decode_published(timed)
+    assert isinstance(told, Delta)
+    assert (told.committed_us, told.sent_us) == (17, 19)
     assert decode_published(b'{"type":"swap","epoch":"9.2","to":5,"seq":6}') == Swap("9.2", 5, 6)
     assert decode_published(encode_probe(Probe("x"))) == Probe("x")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -108,10 +109,13 @@ async def test_an_update_that_begins_where_the_ruleset_stands_is_applied(
 async def test_an_applied_update_is_published_as_a_delta(redis_client: Redis) -> None:
     await live(redis_client)
     odd = VersionedDocument('flag:"\\é', 10, b'{"version":10}')
-    update = replace(UPDATE, documents=(NEWER, odd))
+    update = replace(UPDATE, documents=(NEWER, odd), committed_us=5_000)
     published = await heard(redis_client, [apply_update(redis_client, ENV, update)])
     documents = {NEWER.name: NEWER.body, odd.name: odd.body}
-    assert published == [Delta("1000.3", 7, 12, 13, "h12", documents)]
+    (delta,) = published
+    assert isinstance(delta, Delta)
+    assert replace(delta, sent_us=0) == Delta("1000.3", 7, 12, 13, "h12", documents, 5_000)
+    assert 0 <= time.time_ns() // 1000 - delta.sent_us < 60_000_000
 
 
 async def test_an_update_that_was_applied_already_changes_and_publishes_nothing(

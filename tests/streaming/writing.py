@@ -37,6 +37,8 @@ class Ruleset:
         self.changed = 0
         self.seq = 0
         self.horizon = 0
+        self.committed_us = self.sent_us = 0
+        """What deltas say of their times; 0 is what those of old projectors come to."""
         self.documents: dict[str, dict[str, Any]] = {}
 
     @property
@@ -97,7 +99,7 @@ class Ruleset:
         """One delta: flag key -> fields, or None for a tombstone; applied by the real script."""
         since, to = self.changed, self.seq + 1
         arguments: list[str | int] = [self.generation, self.epoch, since, f"h{since}", to, f"h{to}"]
-        arguments += [to, channel(self.env)]
+        arguments += [to, channel(self.env), self.committed_us, self.sent_us]
         self._record(to, changes)
         for name, _ in changes:
             arguments += [name, to, json.dumps(self.documents[name])]
