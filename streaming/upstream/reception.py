@@ -52,6 +52,9 @@ MAX_SPAN_MS: Final = 86_400_000
 MAX_TRACKED_VALUE: Final = 1e18
 """On either side of 0: sums of such values stay far from what overflows."""
 
+_CONTEXT_COST: Final = 10
+"""Of one sampled context, in counters: it may have as many attributes."""
+
 OTHER_REASON: Final = "OTHER"
 """In place of reasons that this version does not know."""
 
@@ -119,15 +122,12 @@ class Upstream:
         self, environment: Environment, allowance: Allowance, message: Exposures | Track
     ) -> bool:
         """Add a message up. False where the connection is abusive, and is to be closed."""
-        what: What
-        if isinstance(message, Track):
-            what, counters = "events", len(message.events)
-        else:
-            what, counters = "exposures", sum(map(len, message.flags.values()))
-        verdict = allowance.spend(1 + counters, time.monotonic())
+        verdict = allowance.spend(_cost(message), time.monotonic())
         if verdict is not Verdict.WITHIN:
-            lost = counters if isinstance(message, Track) else _evaluations(message)
-            self._lose(environment.id, what, "flood", lost)
+            if isinstance(message, Track):
+                self._lose(environment.id, "events", "flood", len(message.events))
+            else:
+                self._lose(environment.id, "exposures", "flood", _evaluations(message))
         elif isinstance(message, Track):
             self._track(environment.id, message, public=allowance.public)
         else:
@@ -313,6 +313,13 @@ def _is_sound(event: TrackingEvent) -> bool:
         and "\0" not in event.name
         and (event.value is None or abs(event.value) <= MAX_TRACKED_VALUE)
     )
+
+
+def _cost(message: Exposures | Track) -> int:
+    if isinstance(message, Track):
+        return 1 + len(message.events)
+    counters = sum(map(len, message.flags.values()))
+    return 1 + counters + _CONTEXT_COST * len(message.contexts)
 
 
 def _evaluations(message: Exposures) -> int:

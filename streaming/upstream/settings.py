@@ -10,7 +10,7 @@ Sampling: TypeAlias = Literal["on", "hashed", "off"]
 
 
 class Allowed(msgspec.Struct, frozen=True):
-    """What one connection may send: counters and events, so many at once, so many a second."""
+    """What one connection may send: counters, events and contexts, at once and a second."""
 
     at_once: int
     per_second: float
@@ -31,7 +31,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     give_up_s: float = 86_400.0
     """How long one batch is tried. The database forgets the ids of batches after twice that."""
     max_rows: int = 50_000
-    """Different sums at a time, of all environments; about 25 MB."""
+    """Different sums at a time, of all environments; about 15 MB."""
     max_distinct: int = 10_000
     """Different sums of one environment in one slot, by what server keys say."""
     max_distinct_public: int = 2_000

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from halyard_protocol.messages import Exposure, Exposures, Hello, encode_message
-from websockets.asyncio.client import connect
+from halyard_sdk import AsyncClient
 
 from tests.support.program import HalyardProcess
 
@@ -36,31 +35,28 @@ async def test_what_was_told_last_is_written_before_the_end(
     async with process, httpx.AsyncClient(base_url=process.url, headers=headers) as api:
         assert (await api.post("/api/v1/projects", json={"key": "shop", "name": "Shop"})).is_success
         assert (await api.post(f"{SHOP}/flags", json={"key": "banner"})).is_success
+        tracking = f"{SHOP}/flags/banner/environments/development/exposure-tracking"
+        seq = (await api.put(tracking, json={"enabled": True})).json()["seq"]
         keys = f"{SHOP}/environments/development/keys"
         key = (await api.post(keys, json={"kind": "server"})).json()["secret"]
         async with asyncio.timeout(30):
             while not (await api.get("/sdk/v1/ruleset", headers={"X-API-Key": key})).is_success:
                 await asyncio.sleep(0.02)
-        url = f"ws://127.0.0.1:{process.port}/stream/v1"
-        async with connect(url, additional_headers={"Authorization": f"Bearer {key}"}) as sdk:
-            await sdk.send(encode_message(Hello(protocol=1)).decode())
-            while '"snapshot"' not in str(await sdk.recv()):
-                pass
-            counted = (Exposure(1, "on", "FALLTHROUGH", 5), Exposure(1, None, "ERROR", 2))
-            told = Exposures(0, 0, {"banner": counted}, ({"key": "alice", "plan": "free"},))
-            await sdk.send(encode_message(told).decode())
-            # What comes after it says that it was read.
-            await (await sdk.ping())
-            assert await process.stop() == 0
+        async with AsyncClient(process.url, key) as sdk:
+            assert await sdk.wait_ready(30)
+            for n in range(7):
+                sdk.variation("banner", {"key": f"alice-{n % 2}", "plan": "free"}, False)
+            sdk.track("looked", "alice", 2.5)
+        assert await process.stop() == 0
         await process.start()
         shown = (await api.get(ANALYTICS)).json()
-        assert shown["variations"] == [
-            {"variation": "on", "count": 5},
-            {"variation": None, "count": 2},
-        ]
+        assert shown["total"] == 7
+        assert shown["versions"] == [{"version": seq, "count": 7}]
+        assert shown["reasons"] == [{"reason": "DISABLED", "count": 7}]
+        tracked = (await api.get(f"{SHOP}/environments/development/analytics")).json()
+        assert [(each["name"], each["sum"]) for each in tracked["events"]] == [("looked", 2.5)]
+        assert (tracked["droppedEvents"], tracked["droppedExposures"]) == ([], [])
         (kind,) = (await api.get(f"{SHOP}/environments/development/contexts")).json()["kinds"]
         values = {each["name"]: each["values"][0]["value"] for each in kind["attributes"]}
         assert values["plan"] == "free"
-        assert values["key"] != "alice"
-        metrics = (await api.get("/metrics")).text
-        assert "halyard_upstream_batches_total 0.0" in metrics
+        assert "alice" not in values["key"]
