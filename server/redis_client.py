@@ -108,7 +108,10 @@ async def _watched(parts: SplitResult) -> AsyncIterator[Redis]:
     for own in ("host", "port"):
         del options[own]
     watchers = Sentinel([], ssl=tls, **options)  # type: ignore[no-untyped-call]
-    watchers.sentinels = [_SentinelRedis(host=host, port=port, ssl=tls) for host, port in seeds]
+    watchers.sentinels = [
+        _SentinelRedis(host=host, port=port, ssl=tls, retry=Retry(NoBackoff(), 0))
+        for host, port in seeds
+    ]
     async with (
         watchers,
         watchers.master_for(parts.path.strip("/"), redis_class=PatientRedis) as redis,

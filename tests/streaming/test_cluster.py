@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from redis.exceptions import RedisError
 
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
@@ -68,32 +69,46 @@ async def test_a_killed_master_is_felt_by_its_own_environments_only_and_not_for_
     assert running.stage.gateway.status().stale == ()
 
 
-async def test_a_slot_that_moves_under_load_is_followed(
-    cluster: ClusterServers,
-    pool: asyncpg.Pool,
-    cluster_client: RedisClient,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+async def trusting(
+    pool: asyncpg.Pool, cluster_client: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Line]:
+    """What the subscription does not find out, nothing does."""
     monkeypatch.setattr("streaming.cluster_subscription.RECHECK_S", 60)
     async with line(EventStore(pool), cluster_client, TRUSTING) as running:
-        await follow_a_slot(cluster, running)
+        yield running
 
 
-async def follow_a_slot(cluster: ClusterServers, running: Line) -> None:
-    env = running.log.env("production")
-    source = cluster.owner(active_key(env))
+async def test_a_slot_whose_keys_move_one_by_one_is_followed(
+    cluster: ClusterServers, trusting: Line
+) -> None:
+    pointer = active_key(trusting.log.env("production"))
+    source = cluster.owner(pointer)
     target = next(node for node in cluster.masters() if node is not source)
-    events = running.log.log.events
+    events = trusting.log.log.events
 
     def while_more_is_written() -> None:
         before = len(events)
         wait_until(lambda: len(events) >= before + 5)
 
     for there in (target, source, target):
-        moving = asyncio.to_thread(cluster.move_slot, active_key(env), there, while_more_is_written)
-        await running.change_while(asyncio.ensure_future(moving))
-    await running.assert_converged()
-    assert cluster.owner(active_key(env)) is target
+        moving = asyncio.to_thread(cluster.move_slot, pointer, there, while_more_is_written)
+        await trusting.change_while(asyncio.ensure_future(moving))
+    await trusting.assert_converged()
+    assert cluster.owner(pointer) is target
+
+
+async def test_a_slot_that_moves_in_one_piece_is_followed(
+    cluster: ClusterServers, trusting: Line
+) -> None:
+    pointer = active_key(trusting.log.env("production"))
+    source = cluster.owner(pointer)
+    target = next(node for node in cluster.masters() if node is not source)
+    for there in (target, source, target):
+        moving = asyncio.to_thread(cluster.migrate_slot, pointer, there)
+        await trusting.change_while(asyncio.ensure_future(moving))
+    await trusting.assert_converged()
+    assert cluster.owner(pointer) is target
 
 
 async def test_a_master_that_hangs_is_left_for_its_replica(
@@ -113,7 +128,7 @@ async def test_a_master_that_hangs_is_left_for_its_replica(
 
 
 async def test_a_master_that_is_lost_with_its_replica_delays_nobody_else_and_is_written_anew(
-    cluster: ClusterServers, running: Line
+    cluster: ClusterServers, cluster_client: RedisClient, running: Line
 ) -> None:
     env = running.log.env("production")
     master = cluster.owner(active_key(env))
@@ -125,6 +140,8 @@ async def test_a_master_that_is_lost_with_its_replica_delays_nobody_else_and_is_
     for other in running.sdks.keys() - concerned:
         await running.sdks[other].reach(end)
     assert all(running.sdks[each].client.seq < end for each in concerned)
+    with pytest.raises(RedisError):
+        await cluster_client.ping()
     await asyncio.to_thread(cluster.heal)
     await running.assert_converged()
     assert {each for each, sdk in running.sdks.items() if sdk.stale} == concerned

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from redis.asyncio import Redis
 
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
-from projections.rulesets import Rulesets
+from projections.rebuild import rebuild
+from projections.rulesets import Rulesets, generation_keys, wire_epoch_order
 from server.redis_client import connect_redis
 from tests.streaming.line import Line, line
 from tests.support.sentinel import WatchedPair
@@ -40,20 +42,29 @@ async def running(pool: asyncpg.Pool, pair: WatchedPair) -> AsyncIterator[Line]:
 async def test_what_a_failover_has_lost_is_written_again_and_no_sdk_goes_back(
     pair: WatchedPair, running: Line
 ) -> None:
+    (rebuilt, one), (_, other), *_ = running.sdks.items()
     await running.change(5)
     await running.assert_converged()
-    known = len(running.log.log.events)
+    known = one.client.seq
     await asyncio.to_thread(pair.cut_off_replica)
+    await put_into_another_content(running, rebuilt)
     await running.change(10)
     await running.assert_converged()
-    env, sdk = next(iter(running.sdks.items()))
-    assert sdk.client.seq > known
+    assert min(one.client.seq, other.client.seq) > known
     await running.change_while(asyncio.ensure_future(asyncio.to_thread(pair.fail_over)))
     await running.assert_converged()
     assert all(each.stale for each in running.sdks.values())
     assert running.stage.gateway.status().stale == ()
-    # The log is the same, so nobody had to begin anew.
-    meta = await Rulesets(running.redis).meta(env)
+    # The log is the same: nobody had to begin anew who had not done so before.
+    assert len(other.epochs) == 1
+    assert [wire_epoch_order(epoch)[1] for epoch in one.epochs] == [1, 2]
+
+
+async def put_into_another_content(running: Line, env: str) -> None:
+    """Have a ruleset that was tampered with rebuilt: its SDKs get another wire epoch."""
+    redis = running.redis
+    assert isinstance(redis, Redis)
+    meta = await Rulesets(redis).meta(env)
     assert meta is not None
-    assert sdk.client.epoch == meta.wire_epoch == sdk.epochs[0]
-    assert len(sdk.epochs) == 1
+    await redis.hset(generation_keys(env, meta.generation)[1], "environment", b"{}")
+    await rebuild(running.log.store, redis, running.log.log_id)

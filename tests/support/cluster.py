@@ -179,3 +179,9 @@ class ClusterServers:
             between()
         for node in (target, source, *(each for each in self.masters() if each is not source)):
             node.do("SETSLOT", slot, "NODE", target.id)
+
+    def migrate_slot(self, key: str, target: Node) -> None:
+        """Move the slot of a key in one piece, as Valkey can from version 9 on."""
+        slot, source = key_slot(key.encode()), self.owner(key)
+        source.do("MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target.id)
+        self.wait_for_another_owner(key, source)

@@ -45,8 +45,11 @@ class WatchedPair:
 
     def __enter__(self) -> Self:
         try:
-            for each in (self.master, self.replica, self.sentinel):
-                each.start()
+            self.master.start()
+            self.replica.start()
+            wait_until(self._is_in_step)
+            # It asks the master for replicas at once, and then every ten seconds.
+            self.sentinel.start()
             wait_until(self._replica_is_known)
         except BaseException:
             self.__exit__(None, None, None)
@@ -67,14 +70,12 @@ class WatchedPair:
         """For `HALYARD_REDIS_URL`."""
         return f"redis+sentinel://127.0.0.1:{self.sentinel.port}/{NAME}"
 
+    def _is_in_step(self) -> bool:
+        return bool(self.replica.client.info("replication")["master_link_status"] == "up")
+
     def _replica_is_known(self) -> bool:
         seen = self.sentinel.client.sentinel_slaves(NAME)
-        return (
-            self.replica.client.info("replication")["master_link_status"] == "up"
-            and len(seen) == 1
-            and not seen[0]["is_sdown"]
-            and seen[0]["master-link-status"] == "ok"
-        )
+        return len(seen) == 1 and seen[0]["master-link-status"] == "ok"
 
     def cut_off_replica(self) -> None:
         """From here on nothing that is written reaches the replica."""
