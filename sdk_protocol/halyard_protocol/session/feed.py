@@ -279,8 +279,7 @@ class Feed:
         since, self.changed = self.changed, changed
         self.seq = max(self.seq, changed, seq)
         self._catch_ups.clear()
-        for kept in self._snapshots.values():
-            kept.behind_bytes += sum(len(document.body) for document in fresh.values())
+        self._age_snapshots(sum(len(document.body) for document in fresh.values()))
         return Merged(since)
 
     def _changed_since(self, since: int) -> Iterator[Document]:
@@ -348,7 +347,7 @@ class Feed:
         None where it has to be made aside first: of :meth:`source`, for :meth:`keep`.
         """
         kept = self._snapshots.get(wire)
-        if kept is not None and self._usable(kept):
+        if kept is not None:
             return kept.snapshot
         if self.size > self._at_once_bytes:
             return None
@@ -359,29 +358,32 @@ class Feed:
         if self.size <= self._at_once_bytes:
             return False
         kept = self._snapshots.get(wire)
-        if kept is None or not self._usable(kept):
-            return True
-        return kept.behind_bytes > RENEWED_FROM * self.size
+        return kept is None or kept.behind_bytes > RENEWED_FROM * self.size
 
     def source(self) -> SnapshotSource:
         """What a snapshot of this moment is made of."""
         return SnapshotSource(self.epoch, self.seq, tuple(self.documents.values()))
 
     def keep(self, snapshot: SnapshotFrame) -> SnapshotFrame:
-        """Have newcomers sent a snapshot that was made of this feed; another epoch's is ignored."""
-        if snapshot.epoch == self.epoch:
+        """Have newcomers sent a snapshot that was made of this feed.
+
+        However much was put meanwhile: else nobody would get any while nearly everything changes.
+        """
+        if self._connects(snapshot):
             newer = self._changed_since(snapshot.seq)
             self._snapshots[snapshot.wire] = KeptSnapshot(snapshot, newer)
         return snapshot
 
-    def _usable(self, kept: KeptSnapshot) -> bool:
-        if kept.snapshot.seq >= self.changed:
-            return True
-        return (
-            self.size > self._at_once_bytes
-            and kept.snapshot.seq >= self.horizon
-            and kept.behind_bytes <= USABLE_UP_TO * self.size
-        )
+    def _connects(self, snapshot: SnapshotFrame) -> bool:
+        """Whether the changes after it can be told."""
+        return snapshot.epoch == self.epoch and snapshot.seq >= min(self.changed, self.horizon)
+
+    def _age_snapshots(self, put_bytes: int) -> None:
+        usable_bytes = USABLE_UP_TO * self.size if self.size > self._at_once_bytes else 0
+        for wire, kept in tuple(self._snapshots.items()):
+            kept.behind_bytes += put_bytes
+            if kept.behind_bytes > usable_bytes or not self._connects(kept.snapshot):
+                del self._snapshots[wire]
 
     def heartbeat(self) -> bytes:
         """A ``heartbeat`` frame, for those to whom everything up to ``changed`` was sent."""

@@ -310,6 +310,16 @@ def test_a_snapshot_that_was_overtaken_while_it_was_made_counts_what_came_meanwh
     assert feed.snapshot_due(PLAIN)
 
 
+def test_a_snapshot_that_was_just_made_is_sent_however_much_has_changed_meanwhile() -> None:
+    feed = large()
+    source = feed.source()
+    put(feed, *"123456789")
+    made = feed.keep(source.framed(joined, PLAIN))
+    assert feed.snapshot() is made
+    put(feed, "1")
+    assert feed.snapshot() is None
+
+
 def test_a_snapshot_of_another_epoch_or_from_below_the_horizon_is_not_sent() -> None:
     feed = large()
     source = feed.source()
