@@ -258,7 +258,6 @@ class Feed:
 
     def _clear(self) -> None:
         self.documents.clear()
-        self._snapshots.clear()
         self.size = 0
 
     def _advance(self, stored: Stored) -> Merged:
