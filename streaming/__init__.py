@@ -20,6 +20,7 @@ Rooms:
     rounds        broadcasts over the connections of one environment, in slices
     news          how long the news of a delta take to get to the sockets
     hub           the environments in use; loading, repairing, dropping them
+    lookups       environments that are not in use: whether there are such
     watch         when one of them is to be compared, probed or dropped
     subscription, cluster_subscription  pub/sub: one connection, or one to each node of a cluster
     admission     snapshots by a budget of bytes

@@ -68,6 +68,10 @@ class Counters:
     """From there until the last were."""
     commit_to_write_s: Histogram = field(default_factory=Histogram)
     """From the commit until the last were; across two clocks."""
+    lookups: int = 0
+    """Reads of Redis for environments that were not in use."""
+    lookups_refused: int = 0
+    """Requests with an unknown key that were sent away, because too many were waiting."""
     reads: int = 0
     read_failures: int = 0
     heard_at_s: float | None = None

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 
 REFUSED = "the key is wrong or was revoked"
 ELSEWHERE = "this key may not be used by pages of this origin"
+BUSY = "too many unknown keys are being looked up"
+MOST_VISITORS = 1_000
+"""With keys that an environment does not have, waiting for the next judgement."""
 UNCERTAIN = "keys cannot be checked at present"
 
 
@@ -84,6 +87,7 @@ class Environment:
         "_held",
         "_lookers",
         "_read",
+        "_resting",
         "_rounds",
         "_served",
         "_visitors",
@@ -141,6 +145,7 @@ class Environment:
         """There was ever a connection."""
         self._admission = admission
         self._read = read
+        self._resting = False
         self._rounds = Rounds(self)
         self._held: set[Connection] = set()
         """Members whose client is ahead of the feed."""
@@ -187,8 +192,22 @@ class Environment:
         self.streamed = self.streamed or not isinstance(visitor, Caller)
         if self.feed.key(visitor.document_key) is not None:
             self._join(visitor)
+        elif self.feed.installed and len(self._visitors) >= MOST_VISITORS:
+            self.counters.lookups_refused += 1
+            visitor.close(CloseCode.INTERNAL, BUSY)
         else:
             self._visitors[visitor] = None
+            if not self._resting:
+                self.want(Need.NEWER if self.feed.installed else Need.WHOLE)
+
+    def rest(self) -> None:
+        """Keys were judged: let those that come now wait for :meth:`look`, all for the same."""
+        self._resting = True
+
+    def look(self) -> None:
+        """The rest is over."""
+        self._resting = False
+        if self._visitors:
             self.want(Need.NEWER if self.feed.installed else Need.WHOLE)
 
     def leave(self, connection: Connection) -> None:

@@ -19,10 +19,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
-import msgspec
 import structlog
 from halyard_protocol.session import feed
-from redis.exceptions import RedisError
 
 from projections.rulesets import (
     Delta,
@@ -41,13 +39,15 @@ from streaming.cluster_subscription import subscription
 from streaming.connection import Connection
 from streaming.counters import Counters
 from streaming.environment import Environment, Need
+from streaming.lookups import TROUBLE, Lookups
 from streaming.settings import StreamSettings
 from streaming.watch import Watch
 
-log = structlog.get_logger("halyard.stream")
+REST_S = 0.25
+"""From one judgement of keys that an environment does not have to the next: each asks a database,
+and anybody may make up keys."""
 
-TROUBLE = (RedisError, OSError, msgspec.DecodeError)
-"""What reading may raise: no answer, or one that cannot be read."""
+log = structlog.get_logger("halyard.stream")
 
 
 class Hub:
@@ -71,6 +71,7 @@ class Hub:
         self._channels: dict[str, Environment] = {}
         self._watches: dict[Environment, Watch] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._lookups = Lookups(self._rulesets, counters, found=self._found, is_current=is_current)
         self._subscription = subscription(
             redis, subscribed=self._subscribed, heard=self._heard, lost=self._lost
         )
@@ -80,12 +81,18 @@ class Hub:
         async with asyncio.TaskGroup() as self._tasks:
             self._tasks.create_task(self._subscription.run())
             self._tasks.create_task(self._keep_watch())
+            self._tasks.create_task(self._lookups.run())
 
     def visit(self, visitor: Connection | Caller, environment_id: str) -> None:
         """A connection, or a request over HTTP, has come with a key of an environment."""
         environment = self.environments.get(environment_id)
         if environment is None:
-            environment = self._open(environment_id)
+            self._lookups.ask(environment_id, visitor)
+        else:
+            environment.visit(visitor)
+
+    def _found(self, environment_id: str, visitor: Connection | Caller) -> None:
+        environment = self.environments.get(environment_id) or self._open(environment_id)
         environment.visit(visitor)
 
     def _open(self, environment_id: str) -> Environment:
@@ -190,6 +197,7 @@ class Hub:
     async def _settle_doubts(self, environment: Environment) -> None:
         """Redis lacks these keys: find out whether it is Redis that is behind."""
         doubted = environment.take_doubted()
+        environment.rest()
         current = await self._is_current(environment.id)
         try:
             await self._extend(environment)
@@ -198,6 +206,7 @@ class Hub:
             environment.failed()
         environment.judge(doubted, current=current)
         environment.catch_up_with_inbox()
+        asyncio.get_running_loop().call_later(REST_S, environment.look)
 
     async def _find(self, environment: Environment) -> None:
         """Before anything was read: subscribe, if there is such an environment.

@@ -124,6 +124,14 @@ class StreamFigures:
             yield counter(f"halyard_stream_pubsub_{name}", says, count)
         silent_s = None if of.heard_at_s is None else time.monotonic() - of.heard_at_s
         yield gauge("halyard_stream_pubsub_silence_seconds", "Since anything was heard.", silent_s)
+        yield counter(
+            "halyard_stream_lookups", "Environments that were looked for in Redis.", of.lookups
+        )
+        yield counter(
+            "halyard_stream_lookups_refused",
+            "Unknown keys that were sent away because too many were being looked up.",
+            of.lookups_refused,
+        )
         yield counter("halyard_stream_ruleset_reads", "Rulesets asked of Redis.", of.reads)
         yield counter(
             "halyard_stream_ruleset_read_failures",
