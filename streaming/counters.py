@@ -17,6 +17,8 @@ class Counters:
     accepted: int = 0
     refused: int = 0
     """Handshakes answered with anything but 101."""
+    turned_away: int = 0
+    """Those of them that were refused unread: over a limit, or in a drain."""
     closes: Counter[int] = field(default_factory=Counter)
     """Connections that this side closed, by code."""
     cut: int = 0

@@ -97,6 +97,7 @@ class Gateway:
         elif (wait_s := self.limits.wait_s(self.now_s(), len(self.connections))) == 0:
             return Connection(self, server_state.connections)
         self.counters.refused += 1
+        self.counters.turned_away += 1
         return TurnedAway(wait_s)
 
     async def run(self) -> None:

@@ -32,6 +32,11 @@ class StreamFigures:
         gateway, of = self._gateway, self._gateway.counters
         yield gauge("halyard_stream_connections", "WebSockets open.", len(gateway.connections))
         yield gauge(
+            "halyard_stream_connections_max",
+            "WebSockets that may be open; beyond it handshakes are turned away.",
+            gateway.settings.max_connections,
+        )
+        yield gauge(
             "halyard_stream_behind_connections",
             "WebSockets whose client does not read fast enough.",
             of.behind,
@@ -41,13 +46,17 @@ class StreamFigures:
         )
         yield counters(
             "halyard_stream_handshakes",
-            "Handshakes answered; `result` is accepted or refused.",
+            "Handshakes answered; `result` is accepted, refused, or turned_away for a while.",
             "result",
-            {"accepted": of.accepted, "refused": of.refused},
+            {
+                "accepted": of.accepted,
+                "turned_away": of.turned_away,
+                "refused": of.refused - of.turned_away,
+            },
         )
         yield counters(
             "halyard_stream_resumes",
-            "Hellos answered; `intent` is none, changes, full, or held for a client that is ahead.",
+            "Hellos answered; `intent` is none, changes, full, values or held (ahead of us).",
             "intent",
             of.welcomes,
         )
@@ -73,7 +82,10 @@ class StreamFigures:
             "goodbye": of.goodbyes,
         }
         yield counters(
-            "halyard_stream_messages_sent", "Messages written; `type` as on the wire.", "type", sent
+            "halyard_stream_messages_sent",
+            "Messages written; `type` as on the wire, where all to client keys count as values.",
+            "type",
+            sent,
         )
         yield counter("halyard_stream_pings_sent", "WebSocket pings written.", of.pings)
         yield counter("halyard_stream_bytes_sent", "Bytes written.", of.bytes_sent)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import redis.asyncio
 from halyard_protocol.messages import Goodbye, Resume
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from server.metrics.stream import StreamFigures
 from streaming.drain import drain
+from streaming.settings import StreamSettings
 from tests.streaming.stage import Stage, stage, until
 from tests.streaming.writing import ENV, Ruleset
 from tests.support.scraping import Scrape, scrape_of
@@ -122,3 +126,24 @@ async def test_a_drain_shows(redis_client: redis.asyncio.Redis) -> None:
     assert scrape("halyard_stream_draining") == 1
     assert scrape("halyard_stream_messages_sent_total", type="goodbye") == 1
     assert scrape("halyard_stream_closes_total", code="1001") == 1
+
+
+async def test_who_is_turned_away_is_told_from_who_is_refused(
+    redis_client: redis.asyncio.Redis,
+) -> None:
+    await Ruleset(redis_client).create("a")
+    async with stage(redis_client, StreamSettings(handshakes_per_second=2)) as on:
+        async with on.client() as client:
+            await client.synchronise()
+            with pytest.raises(InvalidStatus):
+                await on.dial(subprotocols=[Subprotocol("another")])
+            for _ in range(2):
+                with pytest.raises(InvalidStatus):
+                    await on.dial()
+        scrape = await told(on)
+    results = {
+        sample.labels["result"]: sample.value
+        for sample in scrape.metrics["halyard_stream_handshakes"].samples
+    }
+    assert results == {"accepted": 1, "refused": 1, "turned_away": 2}
+    assert scrape("halyard_stream_connections_max") == on.gateway.settings.max_connections
