@@ -53,6 +53,10 @@ class PatientRedis(Redis):
                 return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except TimeoutError as error:
             raise exceptions.TimeoutError("Redis did not answer in time") from error
+        except exceptions.ReadOnlyError:
+            # A master no longer. Its name or its proxy may lead to another one by now.
+            await self.connection_pool.disconnect(inuse_connections=False)
+            raise
 
 
 class _SentinelRedis(PatientRedis):

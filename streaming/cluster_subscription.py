@@ -143,7 +143,7 @@ class ClusterSubscription:
 
     async def _leave(self, channel: str, home: Address | None) -> None:
         listener = None if home is None else self._listeners.get(home)
-        if listener is not None:
+        if listener is not None and self._homes.get(channel) != home:
             await listener.subscription.remove(channel)
 
     def _retire(self) -> None:

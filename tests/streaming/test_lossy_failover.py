@@ -16,7 +16,9 @@ from projections.rebuild import rebuild
 from projections.rulesets import Rulesets, generation_keys, wire_epoch_order
 from server.redis_client import connect_redis
 from tests.streaming.line import Line, line
+from tests.support.forwarder import Forwarder
 from tests.support.sentinel import WatchedPair
+from tests.support.valkey_process import ValkeyProcess, free_ports, started
 
 pytestmark = pytest.mark.adversity
 
@@ -68,3 +70,23 @@ async def put_into_another_content(running: Line, env: str) -> None:
     assert meta is not None
     await redis.hset(generation_keys(env, meta.generation)[1], "environment", b"{}")
     await rebuild(running.log.store, redis, running.log.log_id)
+
+
+async def test_behind_an_address_that_stays_a_master_that_was_demoted_is_left(
+    pool: asyncpg.Pool, tmp_path: Path
+) -> None:
+    first, second = (ValkeyProcess(tmp_path / str(port), port) for port in free_ports(2))
+    with started(first, second):
+        second.follow(first)
+        async with Forwarder(first.port).running() as address:
+            url = f"redis://127.0.0.1:{address.port}"
+            async with connect_redis(url) as redis, line(EventStore(pool), redis) as running:
+                await running.change(5)
+                second.client.replicaof("NO", "ONE")
+                await running.change(10)  # the other one will not have heard of it
+                await running.assert_converged()
+                address.target = second.port
+                # It goes on answering on the connections that it has, and refuses what is written.
+                await asyncio.to_thread(first.follow, second)
+                await running.assert_converged()
+                assert {len(sdk.epochs) for sdk in running.sdks.values()} == {1}

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,11 @@ class ValkeyProcess:
         """``master`` or ``slave``."""
         return str(self.client.info("replication")["role"])
 
+    def follow(self, master: ValkeyProcess) -> None:
+        """Become the replica of another one, and catch up with it."""
+        self.client.replicaof("127.0.0.1", master.port)
+        wait_until(lambda: self.client.info("replication")["master_link_status"] == "up")
+
     def send(self, signum: signal.Signals) -> None:
         """A signal: SIGKILL, or SIGSTOP and SIGCONT for a server that hangs."""
         assert self._process is not None
@@ -71,6 +76,18 @@ class ValkeyProcess:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+
+@contextlib.contextmanager
+def started(*servers: ValkeyProcess) -> Iterator[None]:
+    """Start them, and leave nothing behind."""
+    try:
+        for server in servers:
+            server.start()
+        yield
+    finally:
+        for server in servers:
+            server.end()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
