@@ -395,6 +395,7 @@ class Connection(asyncio.Protocol):
             self.close(CloseCode.BAD_MESSAGE, problem)
             return
         if self.environment is not None:
+            self._gateway.upstream.sample(self.environment.id, message.context)
             self.environment.browsers.heard(session)
 
     def _told(self, message: Track | Exposures) -> None:

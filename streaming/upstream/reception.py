@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 import msgspec
 import structlog
@@ -134,14 +134,17 @@ class Upstream:
             self._expose(environment, message, public=allowance.public)
         return verdict is not Verdict.ABUSIVE
 
-    def sample(self, environment_id: str, context: Context) -> None:
-        """Take a context into the sample of its environment, unless there are enough by now."""
-        settings = self.settings
-        if settings.sampling != "off":
-            slot_s, hashed = _slot_s(self._clock_ms()), settings.sampling == "hashed"
-            self._tally.sample(
-                environment_id, slot_s, context, settings.max_contexts, hashed=hashed
-            )
+    def sample(self, environment_id: str, source: Any) -> None:
+        """Take a context, as it was sent, into its environment's sample, unless that has enough."""
+        settings, tally = self.settings, self._tally
+        if settings.sampling == "off" or tally.sampled(environment_id) >= settings.max_contexts:
+            return
+        try:
+            context = Context.of(source)
+        except InvalidContext:
+            return  # a sample is none the worse for what is not in it
+        hashed = settings.sampling == "hashed"
+        tally.sample(environment_id, _slot_s(self._clock_ms()), context, hashed=hashed)
 
     def _expose(self, environment: Environment, message: Exposures, *, public: bool) -> None:
         now_ms = self._clock_ms()
@@ -164,15 +167,9 @@ class Upstream:
         if message.dropped is not None:
             self._lose(environment.id, "exposures", "sdk", message.dropped.exposures)
             self._lose(environment.id, "events", "sdk", message.dropped.events)
-        if not public:
-            self._sample_all(environment.id, message)
-
-    def _sample_all(self, environment_id: str, message: Exposures) -> None:
-        for source in message.contexts:
-            try:
-                self.sample(environment_id, Context.of(source))
-            except InvalidContext:
-                continue  # a sample is none the worse for what is not in it
+        # Those of a client key were sampled when it said for whom it asks.
+        for context in () if public else message.contexts:
+            self.sample(environment.id, context)
 
     def _track(self, environment_id: str, message: Track, *, public: bool) -> None:
         now_ms = self._clock_ms()

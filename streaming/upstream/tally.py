@@ -90,16 +90,17 @@ class Tally:
         if key in self._losses or len(self._losses) < _MAX_LOSSES:
             self._losses[key] = min(self._losses[key] + times, MAX_COUNT)
 
-    def sample(
-        self, environment_id: str, slot_s: int, context: Context, most: int, *, hashed: bool
-    ) -> None:
-        """Add what a context shows, unless there were enough of this environment."""
-        if self._contexts[environment_id] < most:
-            self._contexts[environment_id] += 1
-            for sighting in sightings(context, environment_id, hashed=hashed):
-                key = (environment_id, slot_s, sighting)
-                if key in self._sightings or len(self._sightings) < _MAX_SIGHTINGS:
-                    self._sightings[key] += 1
+    def sampled(self, environment_id: str) -> int:
+        """Of how many contexts of an environment it holds what they show."""
+        return self._contexts[environment_id]
+
+    def sample(self, environment_id: str, slot_s: int, context: Context, *, hashed: bool) -> None:
+        """Add what a context shows."""
+        self._contexts[environment_id] += 1
+        for sighting in sightings(context, environment_id, hashed=hashed):
+            key = (environment_id, slot_s, sighting)
+            if key in self._sightings or len(self._sightings) < _MAX_SIGHTINGS:
+                self._sightings[key] += 1
 
     def rows(self) -> Iterator[Row]:
         """All of it, in no order. Nothing may be added while it is read."""

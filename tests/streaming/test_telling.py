@@ -21,8 +21,10 @@ from halyard_protocol.messages import (
 )
 
 from eventstore.analytics import Analytics, Span
+from eventstore.contexts import ContextSamples
 from eventstore.pool import create_pool
 from streaming.upstream.settings import Allowed, UpstreamSettings
+from tests.streaming.browser import Browser, browser, plain, with_client_key
 from tests.streaming.stage import Client, Stage, stage, until
 from tests.streaming.writing import ENV, OTHER_KEY, SERVER_KEY, Ruleset
 
@@ -180,3 +182,30 @@ async def test_counting_goes_on_while_the_environment_changes_and_ends_when_it_g
         assert (await client.closed())[0] == CloseCode.KEY_REFUSED
     await upstream.finish(5)
     assert await counted(pool) == 2
+
+
+async def test_what_a_page_says_of_its_visitor_is_sampled_and_what_it_is_shown_counted(
+    ruleset: Ruleset, on_stage: Stage, pool: asyncpg.Pool
+) -> None:
+    upstream, counters = on_stage.gateway.upstream, on_stage.gateway.counters
+    upstream.sink = Analytics(pool).write
+    await with_client_key(ruleset)
+    await ruleset.change(plain("a"))
+    async with on_stage.client() as server:
+        # Contexts are sampled where the key is known when they come.
+        await server.synchronise()
+        async with browser(on_stage) as page:
+            await tell_of_visitors(page)
+            await until(lambda: counters.upstream_lost.total() == 1)
+    await upstream.finish(5)
+    assert (await counted(pool), await counted(pool, "b")) == (2, 0)
+    values = {each.value for each in await ContextSamples(pool).values(ENV)}
+    assert values == {"alice", "bob", "free", "pro"}
+
+
+async def tell_of_visitors(page: Browser) -> None:
+    await page.start({"key": "alice", "plan": "free"})
+    await page.identify({"key": "bob", "plan": "pro"})
+    of_hidden = Exposures(0, 0, {"b": exposures(1).flags["a"]}, ({"key": "made-up"},))
+    for message in (exposures(2), of_hidden):
+        await page.connection.send(encode_message(message).decode())

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from halyard_protocol.context import Context
 from halyard_protocol.messages import Dropped, Exposure, Exposures, Track, TrackingEvent
 from halyard_protocol.session.documents import Document, read_document
 from hypothesis import given
@@ -310,24 +309,22 @@ async def test_a_flood_is_lost_and_told_and_only_who_does_not_stop_is_abusive() 
     assert gate.sunk.losses() == {("events", "flood"): 48}
 
 
-ALICE = Context.of(
-    {
-        "kind": "multi",
-        "user": {
-            "key": "alice",
-            "plan": "free",
-            "age": 3,
-            "beta": True,
-            "tags": ["x", "x", "y", 1, {"deep": 1}],
-            "many": list(range(100)),
-            "address": {"city": "Rome"},
-            "story": "s" * (MAX_VALUE_LENGTH + 1),
-            "nothing": None,
-            "nu\0ll": 1,
-        },
-        "device": {"key": "phone"},
-    }
-)
+ALICE = {
+    "kind": "multi",
+    "user": {
+        "key": "alice",
+        "plan": "free",
+        "age": 3,
+        "beta": True,
+        "tags": ["x", "x", "y", 1, {"deep": 1}],
+        "many": list(range(100)),
+        "address": {"city": "Rome"},
+        "story": "s" * (MAX_VALUE_LENGTH + 1),
+        "nothing": None,
+        "nu\0ll": 1,
+    },
+    "device": {"key": "phone"},
+}
 
 
 async def test_a_sampled_context_shows_names_types_and_short_values() -> None:
@@ -366,8 +363,8 @@ async def test_a_sampled_context_shows_names_types_and_short_values() -> None:
 async def test_keys_can_be_hashed_and_sampling_turned_off() -> None:
     hashing, off = Gate(sampling="hashed"), Gate(sampling="off")
     for gate in (hashing, off):
-        gate.upstream.sample(ENV, Context.of("alice"))
-        gate.upstream.sample(ENV, Context.of({"key": "alice", "plan": "free"}))
+        gate.upstream.sample(ENV, "alice")
+        gate.upstream.sample(ENV, {"key": "alice", "plan": "free"})
         await gate.upstream.flush()
     values = {row.attribute: row for row in hashing.sunk.rows(SeenValue)}
     assert values["plan"].value == "free"
