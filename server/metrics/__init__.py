@@ -5,7 +5,7 @@ make anybody else count by its types, ask PostgreSQL or Redis anything, name a s
 what strangers may make up: what is counted are plain integers in the packages that count.
 
 Rooms:
-    exposition    the registry and its text, by negotiation, at most once a second
+    exposition    the text, by negotiation, at most once a second
     families      metrics from plain counters and histograms
     stream        the gateway: connections, messages, pub/sub
     upstream      what SDKs send back, and what of it is lost

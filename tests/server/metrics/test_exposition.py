@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import pytest
-from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
 
 from eventstore.histogram import Histogram
@@ -61,6 +61,24 @@ async def test_who_asks_without_end_gets_the_same_text() -> None:
     assert figures.asked == 2
 
 
+async def test_who_asks_at_once_gets_the_same_text_and_nobody_has_to_wait_for_it() -> None:
+    figures = Counting()
+    exposition = Exposition([figures], kept_s=60)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    texts = await asyncio.gather(*(exposition.text(OPENMETRICS) for _ in range(50)))
+    beside.cancel()
+    assert (len(set(texts)), figures.asked) == (1, 1)
+    assert turns >= 3  # one for each metric
+
+
 async def test_later_a_text_is_written_anew() -> None:
     exposition = Exposition([Counting()], kept_s=0)
     assert await exposition.text("") != await exposition.text("")
@@ -93,7 +111,3 @@ async def test_a_histogram_reads_as_its_values() -> None:
     assert [scrape("halyard_h_seconds_bucket", le=le) for le in ("0.1", "1.0", "+Inf")] == [2, 3, 4]
     assert scrape("halyard_h_seconds_sum") == pytest.approx(7.6)
     assert of.count == scrape("halyard_h_seconds_count") == 4
-
-
-def test_nothing_of_ours_is_in_the_registry_of_everybody() -> None:
-    assert not [metric.name for metric in REGISTRY.collect() if "halyard" in metric.name]
