@@ -23,7 +23,7 @@ Rooms:
     lookups       environments that are not in use: whether there are such
     watch         when one of them is to be compared, probed or dropped
     subscription, cluster_subscription  pub/sub: one connection, or one to each node of a cluster
-    admission     snapshots by a budget of bytes
+    admission     snapshots by a budget of bytes, and what slow readers hold
     snapshot_maker  large snapshots, made in a thread
     wheel         one timer for all connections
     drain         leaving without making anybody stale

@@ -10,8 +10,9 @@ keep its share: the kernel holds little of what moves slowly, and others are wai
 While a snapshot is being made aside, those who need it stand apart, in order, so that they hold up
 no other environment; when it is there they go on before whoever came later.
 
-Snapshots that were superseded live on while slow clients are taking them in. They have a budget of
-as many bytes; beyond it, those with the oldest are closed.
+What was superseded lives on while slow clients are taking it in: old snapshots, and catch-ups to
+heads that are past. Such frames have a budget of as many bytes, each counted once; beyond it, those
+who hold the oldest are closed.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SLICE_S: Final = 0.003
 
 
 class _UnderWay(msgspec.Struct):
-    """A snapshot that its client has not taken in yet."""
+    """A frame that its client has not taken in yet."""
 
     frame: bytes
     share: int
@@ -58,9 +59,12 @@ class Admission:
         self._apart: dict[Wanted, dict[Connection, None]] = {}
         """Those whose snapshot is being made."""
         self._under_way: dict[Connection, _UnderWay] = {}
-        """In the order in which they were admitted."""
         self._shares = 0
+        self._holders: dict[int, dict[Connection, None]] = {}
+        """By the identity of a frame that is under way, those that was written first before."""
+        self._held_bytes = 0
         self._scheduled = False
+        self._closing = False
 
     @property
     def waiting(self) -> int:
@@ -73,12 +77,34 @@ class Admission:
             self._waiting[connection] = None
         self._schedule()
 
+    def holds(self, connection: Connection, frame: bytes, share: int = 0) -> None:
+        """A connection was written a frame, and is not writable since."""
+        self._release(connection)
+        self._under_way[connection] = _UnderWay(frame, share, time.monotonic())
+        self._shares += share
+        holders = self._holders.setdefault(id(frame), {})
+        if not holders:
+            self._held_bytes += len(frame)
+        holders[connection] = None
+        if self._held_bytes > self._budget_bytes and not self._closing:
+            self._closing = True
+            asyncio.get_running_loop().call_soon(self._close_the_slowest)
+
     def drained(self, connection: Connection) -> None:
-        """A connection is writable again, or gone: its snapshot has left the memory."""
-        under_way = self._under_way.pop(connection, None)
-        if under_way is not None:
-            self._shares -= under_way.share
+        """A connection is writable again, or gone: what it was written has left the memory."""
+        self._release(connection)
         self._schedule()
+
+    def _release(self, connection: Connection) -> None:
+        under_way = self._under_way.pop(connection, None)
+        if under_way is None:
+            return
+        self._shares -= under_way.share
+        holders = self._holders[id(under_way.frame)]
+        del holders[connection]
+        if not holders:
+            del self._holders[id(under_way.frame)]
+            self._held_bytes -= len(under_way.frame)
 
     def lingers(self, connection: Connection, now_s: float) -> None:
         """A connection has not drained yet."""
@@ -128,9 +154,7 @@ class Admission:
         if connection.session.writable:  # still, although a frame was written
             environment.advance(connection)
             return
-        share = min(len(frame), SHARE_BYTES)
-        self._under_way[connection] = _UnderWay(frame, share, time.monotonic())
-        self._shares += share
+        self.holds(connection, frame, min(len(frame), SHARE_BYTES))
 
     # --- snapshots that were made aside
 
@@ -142,19 +166,12 @@ class Admission:
             return
         self._counters.snapshots_made += 1
         self._waiting = apart | self._waiting
-        self._close_the_slowest()
         self._schedule()
 
     def _close_the_slowest(self) -> None:
-        """Close whoever holds the oldest of too many superseded snapshots; never the newest."""
-        holders: dict[int, list[Connection]] = {}
-        for connection, under_way in self._under_way.items():
-            holders.setdefault(id(under_way.frame), []).append(connection)
-        sizes = {id(each.frame): len(each.frame) for each in self._under_way.values()}
-        held = sum(sizes.values())
-        for frame, connections in tuple(holders.items())[:-1]:
-            if held <= self._budget_bytes:
-                return
-            held -= sizes[frame]
-            for connection in connections:
-                connection.close(CloseCode.TOO_SLOW, "the snapshot was taken in too slowly")
+        """Close whoever holds the oldest of too many frames; never the newest."""
+        self._closing = False
+        while self._held_bytes > self._budget_bytes and len(self._holders) > 1:
+            for connection in tuple(next(iter(self._holders.values()))):
+                connection.close(CloseCode.TOO_SLOW, "what was sent was taken in too slowly")
+                self._release(connection)

@@ -232,6 +232,8 @@ class Environment:
         for frame in frames:
             connection.send(frame)
         if frames:
+            if not session.writable:
+                self._admission.holds(connection, max(frames, key=len))
             if self.feed.stale and session.state is State.LIVE:
                 self.counters.heartbeats += 1
             # Out of touch, the answer ends with a heartbeat that says so.
@@ -268,6 +270,8 @@ class Environment:
         elif frame is not None:
             self.counters.catch_ups += 1
             connection.send(frame)
+            if not session.writable:
+                self._admission.holds(connection, frame)
         elif session.state is State.WAITING:
             self._admission.enqueue(connection)
         if session.state is not State.HELD:

@@ -129,7 +129,11 @@ class Exposures(_Message, frozen=True, tag="exposures", rename={"from_": "from"}
 
 
 class Welcome(_Message, frozen=True, tag="welcome"):
-    """Answer to a hello. ``seq`` is for information; it is never adopted."""
+    """Answer to a hello.
+
+    ``seq`` is never adopted. After ``full`` it is what the snapshot, and the changes after it, lead
+    to at least; otherwise it is for information.
+    """
 
     environment: str
     epoch: str

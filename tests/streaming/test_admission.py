@@ -208,7 +208,7 @@ async def test_a_client_with_its_snapshot_half_written_is_closed_when_nothing_mo
 async def test_those_with_the_oldest_of_too_many_superseded_snapshots_are_closed(
     redis_client: redis.asyncio.Redis, large: Ruleset
 ) -> None:
-    small = StreamSettings(stall_s=60, heartbeat_s=60, snapshot_budget_bytes=5_000_000)
+    small = StreamSettings(stall_s=60, heartbeat_s=60, snapshot_budget_bytes=9_000_000)
     async with stage(redis_client, small) as running, contextlib.AsyncExitStack() as stack:
         closes = running.gateway.counters.closes
         for generation in range(3):
@@ -221,15 +221,32 @@ async def test_those_with_the_oldest_of_too_many_superseded_snapshots_are_closed
         assert under_way(running) == 2
 
 
+async def test_catch_ups_to_heads_that_are_past_are_bounded_too(
+    redis_client: redis.asyncio.Redis, large: Ruleset
+) -> None:
+    small = StreamSettings(stall_s=60, heartbeat_s=60, snapshot_budget_bytes=5_000_000)
+    async with stage(redis_client, small) as running, contextlib.AsyncExitStack() as stack:
+        closes = running.gateway.counters.closes
+        async with running.client() as quick:
+            await quick.hello(Resume("7.1", 10))
+        for number in range(3):
+            changes = [(f"flag:f{n}", {"salt": f"{number}" * 100_000}) for n in range(20)]
+            await large.change(*changes)
+            await until(partial(is_at, running, large.seq))
+            await stack.enter_async_context(slow_client(running, Resume("7.1", 10)))
+        await until(lambda: closes == {4408: 1})
+        assert under_way(running) == 2
+
+
 def large_client(running: Stage) -> Any:
     return running.client(max_size=None)
 
 
 @contextlib.asynccontextmanager
-async def slow_client(running: Stage) -> AsyncIterator[Client]:
+async def slow_client(running: Stage, resume: Resume | None = None) -> AsyncIterator[Client]:
     """A client that does not read on after its welcome."""
     async with running.client(max_size=None, close_timeout=0.1) as client:
-        await client.hello()
+        await client.hello(resume)
         client.connection.transport.pause_reading()
         yield client
         client.connection.transport.abort()
