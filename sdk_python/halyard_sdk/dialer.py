@@ -30,6 +30,7 @@ class Dialer:
         self._backoff = backoff
         self._failed = failed
         self._due_s: float | None = None
+        self._not_before_s = -math.inf  # the server has asked for it, whatever else happens
         self._wake = asyncio.Event()  # ``_due_s`` was changed
         self._opened_s = math.inf  # when the newest connection was opened, if it is still there
         self._last_reason = ""
@@ -60,11 +61,14 @@ class Dialer:
                 self._retry(f"cannot connect: {failure}", failure.retry_after_s)
             else:
                 self._due_s = None  # whatever was lost meanwhile, here is its successor
+                self._not_before_s = -math.inf
                 self._opened_s = monotonic()
                 return connection
 
     def _retry(self, reason: str, retry_after_s: float | None) -> None:
         wait_s = self._backoff.next_s(retry_after_s)
+        if retry_after_s is not None:
+            self._not_before_s = monotonic() + wait_s
         level = logging.DEBUG if reason == self._last_reason else logging.WARNING
         log.log(level, "%s; trying again in %.1f s", reason, wait_s)
         self._last_reason = reason
@@ -72,7 +76,7 @@ class Dialer:
         self._failed(reason)
 
     def _be_due_after(self, wait_s: float) -> None:
-        due_s = monotonic() + wait_s
+        due_s = max(monotonic() + wait_s, self._not_before_s)
         self._due_s = due_s if self._due_s is None else min(self._due_s, due_s)
         self._wake.set()
 

@@ -288,6 +288,23 @@ async def test_a_full_server_is_left_alone_for_as_long_as_it_asks(
         assert asyncio.get_running_loop().time() - refused_s >= 1.0
 
 
+async def test_what_a_server_asked_for_holds_when_the_old_connection_ends_meanwhile(
+    peer: StreamPeer,
+) -> None:
+    async with client_of(peer) as flags:
+        talk = await peer.talk()
+        await talk.synchronises(3, flag("beta", 1))
+        await flags.wait_ready(TIMEOUT_S)
+        peer.refuse = lambda: unavailable("1")
+        await talk.says("goodbye", reason="deploy", reconnectAfterMs=0)
+        await peer.refused.wait()
+        refused_s = asyncio.get_running_loop().time()
+        peer.refuse = lambda: None
+        await talk.closes(1001, "the server is going away")
+        await peer.talk()
+        assert asyncio.get_running_loop().time() - refused_s >= 0.95
+
+
 async def test_over_a_limit_it_stays_away_for_a_while(peer: StreamPeer) -> None:
     async with client_of(peer) as flags:
         talk = await peer.talk()

@@ -199,6 +199,29 @@ async def test_closing_is_answered(on_stage: Stage) -> None:
     await until(lambda: not on_stage.gateway.connections)
 
 
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        (b"Content-Length: 5\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n", b"400"),
+        (b"Content-Length: 0\r\n", b"101"),
+        (b"X: y\r\n" * 200, b"431"),
+        (b"Sec-WebSocket-Key: c2Vjb25k\r\n", b"400"),
+        (b"Sec-WebSocket-Version: 8\r\n", b"400"),
+        (b"X-\xc3\xbc: \xe9\r\n", b"400"),
+        (b"X: \xe9\r\n", b"101"),
+    ],
+)
+async def test_unusual_upgrade_requests_are_answered(
+    on_stage: Stage, more: bytes, status: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", on_stage.port)
+    writer.write(upgrade_request().removesuffix(b"\r\n") + more + b"\r\n")
+    assert (await reader.readline()).split()[1] == status
+    writer.transport.abort()
+    await until(lambda: not on_stage.server.server_state.connections)
+
+
 async def test_another_path_is_not_found(on_stage: Stage) -> None:
     on_stage.url += "/elsewhere"
     with pytest.raises(InvalidStatus) as refused:
