@@ -91,6 +91,8 @@ class Cluster:
         """Masters and replicas, as the cluster named them last."""
         self._moved: dict[int, Address] = {}
         """Owners of slots that were learnt from redirections since then."""
+        self._silent: set[Address] = set()
+        """Nodes that did not say who owns what when they were asked last."""
         self._asking = asyncio.Lock()
         self._asked = 0
         """How often the cluster was asked who owns what."""
@@ -179,7 +181,7 @@ class Cluster:
     async def _ask(self, suspect: Address | None) -> None:
         candidates = list(dict.fromkeys((*self._known, *self._seeds)))
         random.shuffle(candidates)
-        candidates.sort(key=lambda address: address == suspect)
+        candidates.sort(key=lambda address: address == suspect or address in self._silent)
         trouble: Exception = exceptions.ClusterDownError("no node was named")
         for candidate in candidates:
             try:
@@ -187,7 +189,9 @@ class Cluster:
                     answer = await self._send(candidate, ("CLUSTER", "SLOTS"))
             except (exceptions.RedisError, OSError) as error:
                 trouble = error
+                self._silent.add(candidate)
                 continue
+            self._silent.discard(candidate)
             if answer:
                 await self._learn(candidate, answer)
                 return
@@ -203,6 +207,7 @@ class Cluster:
             dict.fromkeys(_address(node, teller) for _, _, *nodes in answer for node in nodes)
         )
         self._moved.clear()
+        self._silent &= {*self._known, *self._seeds}
         if differs:
             log.info("cluster_slots", masters=[_shown(each) for each in self.masters()])
             for watcher in tuple(self.watchers):

@@ -7,6 +7,7 @@ reads, and is checked by the scripts before anything is written.
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import structlog
@@ -35,6 +36,9 @@ from projections.writing import Update, apply_update, prune
 
 ATTEMPTS = 8
 """How often a ruleset that others keep changing is looked at before it is left for later."""
+
+PROBE_S = 0.5
+"""How long a node of a cluster may take to answer that failed in the round before."""
 
 
 class HeadMoved(Exception):
@@ -68,6 +72,8 @@ class RulesetKeeper:
         """Rulesets to be replaced however right they look; None stands for all."""
         self.idle: set[str] = set()
         """Rulesets that a newer program writes."""
+        self._failing: frozenset[Address | None] = frozenset()
+        """Nodes of a cluster that failed in the last round."""
         self.lost = False
         """A ruleset that was there was gone: others may be as well."""
 
@@ -98,22 +104,44 @@ class RulesetKeeper:
         environments = reader.fold.environments.by_id
         if self._unsound is None:
             self._unsound = set(environments)
+        in_turn = sorted(environments.values(), key=self._is_unchanged)
+        if not isinstance(self._redis, Cluster):
+            for versions in in_turn:
+                await self._sync_one(versions, reader, head)
+        else:
+            await self._sync_nodes(in_turn, reader, head, self._redis)
+
+    async def _sync_nodes(
+        self, in_turn: list[EnvironmentVersions], reader: LogReader, head: Head, cluster: Cluster
+    ) -> None:
         failed: dict[Address | None, Exception] = {}
-        for versions in sorted(environments.values(), key=self._is_unchanged):
-            node = self._node_of(versions.id)
-            if node not in failed:
-                try:
-                    await self._sync_one(versions, reader, head)
-                except (RedisError, OSError) as error:
-                    if not isinstance(self._redis, Cluster):
-                        raise
-                    failed[node] = error
+        in_turn.sort(key=lambda versions: self._node(cluster, versions) in self._failing)
+        for versions in in_turn:
+            node = self._node(cluster, versions)
+            try:
+                if node in failed:
+                    continue
+                if node in self._failing:
+                    await self._probe(cluster, versions, node)
+                await self._sync_one(versions, reader, head)
+            except (RedisError, OSError) as error:
+                failed[node] = error
+        self._failing = frozenset(failed)
         for failure in failed.values():
             raise failure
 
-    def _node_of(self, env: str) -> Address | None:
-        """The node of a cluster where a ruleset lies, if any."""
-        return self._redis.owner(active_key(env)) if isinstance(self._redis, Cluster) else None
+    async def _probe(
+        self, cluster: Cluster, versions: EnvironmentVersions, node: Address | None
+    ) -> None:
+        """A node that failed before may hang: the others shall not wait for it again."""
+        await cluster.refresh(suspect=node)
+        async with asyncio.timeout(PROBE_S):
+            await self._rulesets.meta(versions.id)
+        self._failing -= {node}
+
+    @staticmethod
+    def _node(cluster: Cluster, versions: EnvironmentVersions) -> Address | None:
+        return cluster.owner(active_key(versions.id))
 
     def _is_unchanged(self, versions: EnvironmentVersions) -> bool:
         standing = self._standings.get(versions.id)

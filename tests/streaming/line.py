@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
@@ -115,6 +115,11 @@ class Line:
             ]
             alive = {each["key"]: each["version"] for each in found if not each.get("deleted")}
             assert sdk.client.flags == alive
+
+    async def others_reach(self, seq: int, concerned: Set[str]) -> None:
+        """Those environments get there that trouble does not concern."""
+        for env in self.sdks.keys() - concerned:
+            await self.sdks[env].reach(seq)
 
     async def _all_reach(self, seq: int) -> None:
         async with asyncio.TaskGroup() as tasks:

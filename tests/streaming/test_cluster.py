@@ -111,22 +111,6 @@ async def test_a_slot_that_moves_in_one_piece_is_followed(
     assert cluster.owner(pointer) is target
 
 
-async def test_a_master_that_hangs_is_left_for_its_replica(
-    cluster: ClusterServers, running: Line
-) -> None:
-    env = running.log.env("production")
-    master = cluster.owner(active_key(env))
-    master.send(signal.SIGSTOP)
-    try:
-        survivors = [node for node in cluster.nodes if node is not master]
-        gone = asyncio.to_thread(cluster.wait_for_another_owner, active_key(env), master, survivors)
-        await running.change_while(asyncio.ensure_future(gone))
-        await running.assert_converged()
-    finally:
-        master.send(signal.SIGCONT)
-    assert running.stage.gateway.status().stale == ()
-
-
 async def test_a_master_that_is_lost_with_its_replica_delays_nobody_else_and_is_written_anew(
     cluster: ClusterServers, cluster_client: RedisClient, running: Line
 ) -> None:
@@ -137,8 +121,7 @@ async def test_a_master_that_is_lost_with_its_replica_delays_nobody_else_and_is_
     for node in (replica, master):
         node.send(signal.SIGKILL)
     end = await running.touch_all()
-    for other in running.sdks.keys() - concerned:
-        await running.sdks[other].reach(end)
+    await running.others_reach(end, concerned)
     assert all(running.sdks[each].client.seq < end for each in concerned)
     with pytest.raises(RedisError):
         await cluster_client.ping()
@@ -146,3 +129,30 @@ async def test_a_master_that_is_lost_with_its_replica_delays_nobody_else_and_is_
     await running.assert_converged()
     assert {each for each, sdk in running.sdks.items() if sdk.stale} == concerned
     assert {len(sdk.epochs) for sdk in running.sdks.values()} == {1}
+
+
+async def test_a_master_that_hangs_delays_the_others_once_and_is_left_for_its_replica(
+    cluster: ClusterServers, running: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.cluster.NODE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("projections.keeper.PROBE_S", 0.05)
+    env = running.log.env("production")
+    master = cluster.owner(active_key(env))
+    concerned = on_node(cluster, running, master)
+    replica = cluster.replica_of(master)
+    for node in (replica, master):
+        node.send(signal.SIGSTOP)
+    try:
+        await running.others_reach(await running.touch_all(), concerned)
+        await running.others_reach(await running.touch_all(), concerned)
+        async with asyncio.timeout(4 * 2.0):  # were the master waited for each time, 6 * 2.0
+            for _ in range(6):
+                await running.others_reach(await running.touch_all(), concerned)
+        replica.send(signal.SIGCONT)
+        survivors = [node for node in cluster.nodes if node is not master]
+        await asyncio.to_thread(cluster.wait_for_another_owner, active_key(env), master, survivors)
+        await running.assert_converged()
+    finally:
+        for node in (replica, master):
+            node.send(signal.SIGCONT)
+    assert running.stage.gateway.status().stale == ()
