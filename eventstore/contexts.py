@@ -48,6 +48,12 @@ class ContextSamples:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
+    async def environments(self) -> list[str]:
+        """The ids of those that there is a sample of."""
+        with translating:
+            rows = await self._pool.fetch(statement("sampled_environments"))
+        return [row[0] for row in rows]
+
     async def attributes(self, environment_id: str) -> list[KnownAttribute]:
         """By kind and name."""
         with translating:

@@ -249,6 +249,10 @@ DELETE FROM context_attribute WHERE last_on < $1::date;
 -- name: age_values
 DELETE FROM context_value WHERE last_on < $1::date;
 
+-- name: sampled_environments
+SELECT environment_id FROM context_attribute
+UNION SELECT environment_id FROM context_value ORDER BY 1;
+
 -- name: erase_contexts
 WITH attributes AS (
     DELETE FROM context_attribute WHERE environment_id = $1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -21,12 +22,23 @@ log = structlog.get_logger(__name__)
 
 
 class CountKeeper:
-    """Takes the batches of one process, and keeps house. Several processes may do so at once."""
+    """Takes the batches of one process, and keeps house. Several processes may do so at once.
 
-    def __init__(self, analytics: Analytics, samples: ContextSamples, kept_days: int) -> None:
+    Args:
+        is_gone: whether there is no such environment any more; False where that cannot be said.
+    """
+
+    def __init__(
+        self,
+        analytics: Analytics,
+        samples: ContextSamples,
+        kept_days: int,
+        is_gone: Callable[[str], Awaitable[bool]],
+    ) -> None:
         self._analytics = analytics
         self._samples = samples
         self._kept_days = kept_days
+        self._is_gone = is_gone
         self._pruned_s: dict[str, float] = {}
         """When the sample of each environment was pruned, within the last minute."""
 
@@ -51,7 +63,7 @@ class CountKeeper:
             await self._samples.prune(environment_id)
 
     async def run(self) -> None:
-        """Make the tables of the coming days and forget old ones, every hour, until cancelled."""
+        """Make the tables of coming days and forget what is over, every hour, until cancelled."""
         while True:
             await self.keep_house(datetime.now(UTC))
             await asyncio.sleep(UPKEEP_S)
@@ -63,6 +75,10 @@ class CountKeeper:
             dropped = await self._analytics.forget_before(
                 now.date() - timedelta(days=self._kept_days)
             )
+            for environment_id in await self._samples.environments():
+                if await self._is_gone(environment_id):
+                    await self._samples.erase(environment_id)
+                    log.info("sampled contexts erased", environment=environment_id)
         except StoreError as error:
             log.warning("counts were not tidied up", error=repr(error))
         else:

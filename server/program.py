@@ -138,7 +138,7 @@ async def _running(
             upstream=UpstreamSettings(sampling=settings.context_samples),
         )
         analytics, samples = Analytics(pool), ContextSamples(pool)
-        keeper = CountKeeper(analytics, samples, settings.analytics_days)
+        keeper = CountKeeper(analytics, samples, settings.analytics_days, presence.is_gone)
         gateway.upstream.sink = keeper.write
         follower = Follower(store)
         wakes.tell(follower.nudge)

@@ -66,6 +66,21 @@ class RulesetsPresence:
             return False
         return meta is not None and meta.epoch == head.epoch and meta.seq >= head.last_seq
 
+    async def is_gone(self, environment_id: str) -> bool:
+        """Whether there is no such environment any more. False where that cannot be found out."""
+        try:
+            meta = await self._rulesets.meta(environment_id)
+            if meta is None:
+                # It may just be rebuilt: nothing is gone where anything is missing.
+                return await self.complete() and await self._rulesets.meta(environment_id) is None
+            head = await self._store.head(meta.project)
+            folded = await self._writers.state(meta.project, head.last_seq)
+        except LogUnknown:
+            return True  # the project was deleted, and its environments with it
+        except TROUBLE:
+            return False
+        return all(row.id != environment_id for row in folded.state.environments.values())
+
     async def wait_complete(self) -> None:
         """Wait until none is missing; the caller bounds it."""
         while not await self._look():  # noqa: ASYNC110 - Redis has no event for it

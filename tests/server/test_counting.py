@@ -16,6 +16,7 @@ from eventstore.pool import create_pool
 from server.counting import CountKeeper
 
 ENV = "env000000001"
+GONE = "env000000002"
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SLOT = int(NOW.timestamp())
 
@@ -28,7 +29,11 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 @pytest.fixture
 def keeper(pool: asyncpg.Pool) -> CountKeeper:
-    return CountKeeper(Analytics(pool), ContextSamples(pool), kept_days=90)
+    return CountKeeper(Analytics(pool), ContextSamples(pool), kept_days=90, is_gone=is_gone)
+
+
+async def is_gone(environment_id: str) -> bool:
+    return environment_id == GONE
 
 
 def batch(*rows: Row) -> CountBatch:
@@ -98,3 +103,14 @@ async def test_upkeep_waits_for_nobody_and_comes_again(
     await reader.close()
     await keeper.keep_house(NOW)
     assert await pool.fetchval("SELECT count(*) FROM exposure_count") == 0
+
+
+async def test_the_sample_of_an_environment_that_is_gone_is_erased(
+    keeper: CountKeeper, pool: asyncpg.Pool
+) -> None:
+    rows = values(2, "a")
+    await keeper.write(batch(*rows, *(row._replace(environment_id=GONE) for row in rows)))
+    await keeper.keep_house(NOW)
+    samples = ContextSamples(pool)
+    assert await samples.environments() == [ENV]
+    assert await samples.values(GONE) == []
