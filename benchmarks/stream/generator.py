@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -16,10 +17,16 @@ import msgspec
 
 SOURCES = Path(__file__).with_name("loadgen")
 POLL_S = 0.05
+SPARE_DESCRIPTORS = 500
+"""For the server beside its connections."""
 
 
 class CannotCompile(Exception):
     """There is no compiler here, or no zlib to link with."""
+
+
+class TooFewDescriptors(Exception):
+    """This machine's limit does not allow a process so many connections."""
 
 
 def compiled(folder: Path) -> Path:
@@ -70,8 +77,15 @@ class Crowd:
     ) -> None:
         """Add clients that dial within ``over_s``: 0 is all at once.
 
-        A ``context`` makes them browsers; its first ``#`` is the number of the client.
+        A ``context`` makes them browsers; its first ``#`` is the number of the client. Raises
+        :class:`TooFewDescriptors`.
         """
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if most < self.size + count + SPARE_DESCRIPTORS:
+            raise TooFewDescriptors(
+                f"{self.size + count:,} connections, but a process may open {most:,} files here: "
+                "raise the hard limit (`ulimit -Hn`), or take fewer with --connections"
+            )
         for line in (
             f"key {key}",
             f"context {context}",
