@@ -8,6 +8,8 @@ import socket
 from server.settings import Settings
 
 BACKLOG = 2_048
+ACCEPTORS = 16
+"""Connections that are accepted per turn of the event loop."""
 
 
 class CannotListen(Exception):
@@ -33,3 +35,13 @@ def listen(settings: Settings) -> socket.socket:
         listener.close()
         raise CannotListen(settings.host, settings.port, error) from error
     return listener
+
+
+def acceptors(listener: socket.socket) -> list[socket.socket]:
+    """The listener under several descriptors, all to be served, and closed by whoever serves them.
+
+    libuv (since 1.45) accepts one connection per turn of the loop from each descriptor, so that
+    processes which share a port share what comes. While a turn lasts 5 ms, because changes are
+    written to thousands, that would be 200 connections a second, whatever storms at the door.
+    """
+    return [listener, *(listener.dup() for _ in range(ACCEPTORS - 1))]

@@ -40,7 +40,7 @@ from server.http.heads import heads_of
 from server.http.routes import Route
 from server.http.table import KEY_ROUTES, ROUTES
 from server.installation import ensure_admin, ensure_token
-from server.listening import BACKLOG, listen
+from server.listening import BACKLOG, acceptors, listen
 from server.metrics.exposition import Exposition, Figures
 from server.metrics.lag import LagFigures
 from server.metrics.loop_lag import LoopLag
@@ -224,7 +224,7 @@ async def _serve_http(program: Program, listener: socket.socket) -> None:
         shares_port=settings.reuse_port,
     )
     log.info("listening", host=settings.host, port=program.port, roles=settings.roles)
-    await server.serve([listener])
+    await server.serve(acceptors(listener))
 
 
 def _routes(settings: Settings) -> tuple[Route, ...]:
