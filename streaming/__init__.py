@@ -33,7 +33,8 @@ Rooms:
 
 Concurrency: one event loop; all state belongs to it, and no method that changes state awaits. What
 awaits (reading Redis) hands its finding to a synchronous method that merges it. Broadcasts and
-other rounds over many connections go in slices of a few milliseconds.
+other rounds over many connections go in slices of a few milliseconds. Large snapshots are encoded
+in a thread, of documents that nobody alters.
 
 Invariants:
     A connection belongs to at most one environment, and only while its key is live.
