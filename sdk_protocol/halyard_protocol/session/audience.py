@@ -55,7 +55,7 @@ Sent: TypeAlias = "tuple[ValuesSession, bytes]"
 
 INDEXED_AT_ONCE: Final = 32
 """Documents whose names are read in one step."""
-ASKED_AT_ONCE: Final = 64
+ASKED_AT_ONCE: Final = 32
 """Flags that are decided for one cohort in one step."""
 COHORTS_AT_ONCE: Final = 16
 TOLD_AT_ONCE: Final = 64

@@ -59,7 +59,16 @@ class Question:
             does.
     """
 
-    __slots__ = ("_answers", "_not_before_ms", "_outcomes", "_sight", "_various", "due_ms", "flag")
+    __slots__ = (
+        "_answers",
+        "_not_before_ms",
+        "_outcomes",
+        "_room",
+        "_sight",
+        "_various",
+        "due_ms",
+        "flag",
+    )
 
     def __init__(self, flag: Flag | MalformedFlag) -> None:
         self.flag = flag
@@ -70,6 +79,8 @@ class Question:
         self._various = False
         """Nothing is kept: too many contexts look different."""
         self._not_before_ms = -math.inf
+        self._room = KEPT_ANSWERS
+        """With more answers than these, it is time to see how many contexts there still are."""
 
     def outcome(self, evaluator: Evaluator, kinds: dict[str, Attributes], now_ms: int) -> Outcome:
         """What the flag gives a context. ``evaluator`` has the documents of this form."""
@@ -85,6 +96,8 @@ class Question:
                 self._answers.clear()
             else:
                 self._answers[looks] = answer
+                if len(self._answers) > self._room:
+                    self.due_ms = min(self.due_ms, max(now_ms, self._not_before_ms))
         return answer.outcome
 
     @property
@@ -95,12 +108,13 @@ class Question:
     def expire(self, now_ms: int, contexts: int) -> None:
         """Forget what is no longer true, so that it is decided again when it is asked for.
 
-        ``contexts``: how many there are; what is kept of more than twice as many is of those that
-        have gone.
+        ``contexts``: how many there are; of more than twice as many answers, most are of contexts
+        that have gone.
         """
         answers = {looks: each for looks, each in self._answers.items() if each.until_ms > now_ms}
         if len(answers) > KEPT_ANSWERS + 2 * contexts:
             answers = {}
+        self._room = KEPT_ANSWERS + 4 * contexts
         self._answers = answers
         self._not_before_ms = now_ms + (PACE_MS if self._sight is None else self._sight.pace_ms)
         until_ms = {each.until_ms for each in answers.values()}
