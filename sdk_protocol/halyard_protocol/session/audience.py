@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -53,13 +53,6 @@ if TYPE_CHECKING:
 Sent: TypeAlias = "tuple[ValuesSession, bytes]"
 """A frame to write, and to whom."""
 
-INDEXED_AT_ONCE: Final = 32
-"""Documents whose names are read in one step."""
-ASKED_AT_ONCE: Final = 32
-"""Flags that are decided for one cohort in one step."""
-COHORTS_AT_ONCE: Final = 16
-TOLD_AT_ONCE: Final = 64
-"""Connections of one cohort that are told in one step."""
 KEPT_FRAMES: Final = 512
 SHORT_CONTEXT_BYTES: Final = 1_024
 """Longer contexts are kept as bytes only: read, they take many times as much."""
@@ -67,6 +60,18 @@ BACKWARDS_MS: Final = 1_000
 """How far the wall clock may go back without its having been set."""
 
 _read_kinds = msgspec.json.Decoder(dict[str, dict[str, object]]).decode
+
+
+class Steps(NamedTuple):
+    """How much is done in one step: a fraction of a millisecond of each."""
+
+    documents: int = 32
+    """Read for what they lean on."""
+    flags: int = 32
+    """Decided for one cohort."""
+    cohorts: int = 16
+    members: int = 64
+    """Of one cohort, told."""
 
 
 class Cohort:
@@ -101,15 +106,17 @@ class Audience:
 
     Args:
         feed: whose it is: it frames what is written, and says how far the log was checked.
+        steps: how large they are.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, steps: Steps = Steps()) -> None:  # noqa: B008 - a value
         self.epoch = ""
         """The wire epoch; empty until there is a ruleset to ask."""
         self.changed = 0
         self.generation = 1
         self.cohorts: dict[bytes, Cohort] = {}
         self._feed = feed
+        self._steps = steps
         self._evaluator = Evaluator(Ruleset(Environment(""), {}, {}))
         self._now_ms: float = -math.inf
         """The latest instant for which anything was decided, since the clock was set."""
@@ -117,7 +124,8 @@ class Audience:
         self._leanings = Leanings()
         self._coming: tuple[Evaluator, str, int] | None = None
         """The ruleset that is asked as soon as it is known what leans on what in it."""
-        self._unread: deque[Place] = deque()
+        self._unread: dict[Place, None] = {}
+        """What was read already, and has changed since, is in it again."""
         self._changed: set[Place] = set()
 
         self._slots: dict[str, int] = {}
@@ -155,9 +163,8 @@ class Audience:
             places = _differing(before.ruleset, evaluator.ruleset)
         self._coming = (evaluator, epoch, changed)
         for place in places:
-            if place not in self._changed:
-                self._changed.add(place)
-                self._unread.append(place)
+            self._changed.add(place)
+            self._unread[place] = None
         if not self._unread:
             self._turn()
 
@@ -242,8 +249,8 @@ class Audience:
     def _read_some(self) -> None:
         assert self._coming is not None  # noqa: S101
         ruleset = self._coming[0].ruleset
-        for _ in range(min(INDEXED_AT_ONCE, len(self._unread))):
-            place = self._unread.popleft()
+        for _ in range(min(self._steps.documents, len(self._unread))):
+            place, _ = self._unread.popitem()
             self._leanings.put(place, document_at(ruleset, place))
         if not self._unread:
             self._turn()
@@ -319,7 +326,7 @@ class Audience:
         return news[0] if len(news) == 1 else tuple({slot for slots in news for slot in slots})
 
     def _go_round(self, now_ms: int, sent: list[Sent]) -> None:
-        for _ in range(min(COHORTS_AT_ONCE, len(self._round))):
+        for _ in range(min(self._steps.cohorts, len(self._round))):
             cohort = self._round[-1]
             # Also where some of its members were told already: the rest shall not wait for a
             # moment in which nothing changes.
@@ -333,7 +340,8 @@ class Audience:
             self._end()
 
     def _tell(self, members: list[ValuesSession], sent: list[Sent]) -> None:
-        told, self._telling = members[-TOLD_AT_ONCE:], members[:-TOLD_AT_ONCE]
+        most = self._steps.members
+        told, self._telling = members[-most:], members[:-most]
         for session in told:
             frame = session.advance(self._feed)
             if frame is not None:
@@ -348,7 +356,8 @@ class Audience:
                 return True
             cohort.left = self._since(cohort.generation)
             cohort.generation = self.generation
-        slots, cohort.left = cohort.left[:ASKED_AT_ONCE], cohort.left[ASKED_AT_ONCE:]
+        most = self._steps.flags
+        slots, cohort.left = cohort.left[:most], cohort.left[most:]
         kinds, evaluator = cohort.kinds, self._evaluator
         asked = [self._questions[slot] for slot in slots]
         outcomes = tuple(

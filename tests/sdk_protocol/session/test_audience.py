@@ -19,7 +19,7 @@ from halyard_protocol.messages import (
     decode_server_message,
 )
 from halyard_protocol.ruleset import Environment, Ruleset
-from halyard_protocol.session.audience import ASKED_AT_ONCE, Audience
+from halyard_protocol.session.audience import Audience, Steps
 from halyard_protocol.session.feed import Feed, Stored
 from halyard_protocol.session.leaning import Place
 from halyard_protocol.session.outcomes import digest_of, read_values
@@ -51,9 +51,9 @@ def flag(key: str, serve: Any = ON, when: Any = None, **fields: Any) -> dict[str
 class House:
     """An audience, the ruleset that it is told of, and sessions that keep what they are sent."""
 
-    def __init__(self, *flags: dict[str, Any]) -> None:
+    def __init__(self, *flags: dict[str, Any], steps: Steps = Steps()) -> None:  # noqa: B008
         self.feed = Feed()
-        self.audience = Audience(self.feed)
+        self.audience = Audience(self.feed, steps)
         self.now_ms = NOW_MS
         self.seq = 0
         self.ruleset = Ruleset(Environment("dev"), {}, {})
@@ -190,8 +190,8 @@ def test_several_changes_before_anybody_was_told_are_told_as_one() -> None:
 
 
 def test_changes_in_the_middle_of_a_round_reach_everybody() -> None:
-    house = House(flag("a"), flag("b"))
-    pages = [house.comes({"key": f"u{n % 30}"}) for n in range(300)]
+    house = House(flag("a"), flag("b"), steps=Steps(members=8))
+    pages = [house.comes({"key": f"u{n % 3}"}) for n in range(300)]
     house.work()
     for turn in range(40):
         variation = "off" if turn % 2 else "on"
@@ -206,7 +206,7 @@ def test_changes_in_the_middle_of_a_round_reach_everybody() -> None:
 
 
 def test_large_sets_of_flags_are_worked_out_in_several_steps() -> None:
-    house = House(*(flag(f"f{n}") for n in range(5 * ASKED_AT_ONCE)))
+    house = House(*(flag(f"f{n}") for n in range(160)))
     house.work()
     page = house.comes("alice")
     for _ in range(3):
@@ -215,7 +215,7 @@ def test_large_sets_of_flags_are_worked_out_in_several_steps() -> None:
     assert house.work() > 2
     (values,) = house.heard[page]
     assert isinstance(values, Values)
-    assert len(values.values) == 5 * ASKED_AT_ONCE
+    assert len(values.values) == 160
     off = [key for key, variation in house.has(page).items() if variation == "off"]
     assert sorted(off) == ["f0", "f159"]
 

@@ -31,7 +31,7 @@ from halyard_protocol.messages import (
 )
 from halyard_protocol.next_instant import is_timeless
 from halyard_protocol.ruleset import Environment, Ruleset
-from halyard_protocol.session.audience import Audience
+from halyard_protocol.session.audience import Audience, Steps
 from halyard_protocol.session.client_actions import (
     Actions,
     Close,
@@ -170,7 +170,7 @@ class Gateway:
     def __init__(self, world: World) -> None:
         self.world = world
         self.feed = Feed()
-        self.audience = Audience(self.feed)
+        self.audience = Audience(self.feed, Steps(documents=2, flags=2, cohorts=1, members=1))
         self.evaluator = Evaluator(
             Ruleset(Environment(""), {}, {}), interpreted_calls=world.rnd.choice((0, 3))
         )
