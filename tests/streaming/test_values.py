@@ -20,7 +20,7 @@ from tests.streaming.browser import (
     plain,
     with_client_key,
 )
-from tests.streaming.stage import QUICK, Stage, no, stage, until
+from tests.streaming.stage import QUICK, Stage, no, stage
 from tests.streaming.writing import Ruleset
 
 IN_GERMANY = {"attribute": "country", "op": "in", "values": ["DE"]}
@@ -305,12 +305,13 @@ async def test_a_page_that_is_behind_gets_one_difference(on_stage: Stage, rulese
     async with browser(on_stage) as page:
         await page.start()
         (connection,) = on_stage.gateway.connections
-        connection.pause_writing()
-        for variation in ("off", "on", "off"):
-            await ruleset.change(plain("a", variation))
-        assert connection.environment is not None
-        feed = connection.environment.feed
-        await until(lambda: feed.changed == ruleset.seq)
+        async with browser(on_stage) as witness:
+            await witness.start()
+            connection.pause_writing()
+            for variation in ("off", "on", "off"):
+                await ruleset.change(plain("a", variation))
+            while witness.seq < ruleset.seq:
+                await witness.next_of(Values)
         connection.resume_writing()
         values = await page.next_of(Values)
         assert (values.seq, page.variations()["a"]) == (ruleset.seq, "off")
