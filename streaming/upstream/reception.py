@@ -37,7 +37,7 @@ from eventstore.counts import (
 from eventstore.errors import StoreBusy, StoreError, StoreUnavailable
 from streaming.upstream.allowance import Allowance, Verdict
 from streaming.upstream.settings import UpstreamSettings
-from streaming.upstream.tally import Distinct, Tally
+from streaming.upstream.tally import Distinct, EventKey, ExposureKey, Tally
 
 if TYPE_CHECKING:
     from streaming.counters import Counters
@@ -187,11 +187,11 @@ class Upstream:
             self._counters.tracking_events[environment_id] += 1
 
     def _no_room(
-        self, environment_id: str, key: tuple[object, ...], *, public: bool
+        self, environment_id: str, key: ExposureKey | EventKey, *, public: bool
     ) -> LossReason | None:
         """Why a sum cannot be added to, if so."""
         settings = self.settings
-        if len(self._tally) >= settings.max_rows:
+        if self._tally.sums >= settings.max_rows and key not in self._tally:
             return "bound" if self._tried is None else "database"
         most = settings.max_distinct_public if public else settings.max_distinct
         slot_s = _slot_s(self._clock_ms())

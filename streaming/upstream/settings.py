@@ -31,7 +31,8 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     give_up_s: float = 86_400.0
     """How long one batch is tried. The database forgets the ids of batches after twice that."""
     max_rows: int = 50_000
-    """Different sums at a time, of all environments; about 15 MB."""
+    """Different sums at a time, of all environments; about 15 MB, and as many more may be on their
+    way into the database."""
     max_distinct: int = 10_000
     """Different sums of one environment in one slot, by what server keys say."""
     max_distinct_public: int = 2_000

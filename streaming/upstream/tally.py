@@ -70,6 +70,14 @@ class Tally:
     def __len__(self) -> int:
         return len(self._exposures) + len(self._events) + len(self._losses) + len(self._sightings)
 
+    def __contains__(self, key: ExposureKey | EventKey) -> bool:
+        return key in self._exposures or key in self._events
+
+    @property
+    def sums(self) -> int:
+        """Of exposures and of events, how many different ones there are."""
+        return len(self._exposures) + len(self._events)
+
     def add_exposures(self, key: ExposureKey, times: int, at_ms: int) -> None:
         """Add to a sum."""
         known, last_ms = self._exposures.get(key, (0, 0))

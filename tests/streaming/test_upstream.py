@@ -239,10 +239,13 @@ async def test_what_does_not_fit_while_the_database_is_away_is_lost_to_that() ->
     gate.tell(exposures(a=(exposure(1),)))
     assert not await gate.upstream.flush()
     gate.tell(exposures(a=(exposure(2), exposure(3, version=4), exposure(5, version=5))))
-    assert gate.upstream.waiting == 3
+    gate.upstream.sample(ENV, "alice")
+    gate.tell(exposures(a=(exposure(7),)))  # of what is there already there may be more
     assert await gate.upstream.flush()
     assert await gate.upstream.flush()
     assert gate.sunk.losses() == {("exposures", "database"): 5}
+    counted = Counter(row.times for row in gate.sunk.rows(ExposureCount))
+    assert counted == Counter([1, 9, 3])
 
 
 @pytest.mark.parametrize("trouble", [StoreRefused("no"), unavailable()])
