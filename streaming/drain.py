@@ -39,7 +39,9 @@ _POLL_S = 0.05
 async def drain(gateway: Gateway, window_s: float = WINDOW_S, grace_s: float = GRACE_S) -> None:
     """Ask every client to leave, spread over ``window_s``; close those who stay.
 
-    Returns when there are no connections left, at the latest a few seconds after both times.
+    Whoever is still here after the window is waited for as long as others leave, ``grace_s`` from
+    the last: on a busy machine moving takes its time. Returns when there are no connections left,
+    at the latest after twice the window, the grace, and a few seconds.
     Cancelled, it leaves the gateway draining, and the rest to be closed by the server's end.
     """
     gateway.draining = True
@@ -47,9 +49,11 @@ async def drain(gateway: Gateway, window_s: float = WINDOW_S, grace_s: float = G
         begin(window_s)
     log.info("draining", connections=len(gateway.connections), window_s=window_s)
     try:
-        async with asyncio.timeout(window_s + grace_s):
-            await _until_empty(gateway, Farewells(gateway, window_s))
+        async with asyncio.timeout(2 * window_s + grace_s):
+            await _until_empty_or_still(gateway, window_s, grace_s)
     except TimeoutError:
+        pass  # they went on leaving, but not quickly enough
+    if gateway.connections:
         log.info("closing those who stayed", connections=len(gateway.connections))
     while gateway.connections and (rest := tuple(gateway.connections)[:BATCH]):
         for connection in rest:
@@ -57,11 +61,16 @@ async def drain(gateway: Gateway, window_s: float = WINDOW_S, grace_s: float = G
         await asyncio.sleep(BATCH_PAUSE_S)
 
 
-async def _until_empty(gateway: Gateway, farewells: Farewells) -> None:
-    while gateway.connections:
+async def _until_empty_or_still(gateway: Gateway, window_s: float, grace_s: float) -> None:
+    farewells, left_s = Farewells(gateway, window_s), gateway.now_s() + window_s
+    while before := len(gateway.connections):
         for _ in farewells.said():
             await asyncio.sleep(0)
+        if gateway.now_s() >= left_s + grace_s:
+            return
         await asyncio.sleep(_POLL_S)
+        if len(gateway.connections) < before:
+            left_s = max(left_s, gateway.now_s())
 
 
 class Farewells:

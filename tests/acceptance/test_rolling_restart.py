@@ -49,7 +49,7 @@ def env(database_url: str, redis_url: str) -> dict[str, str]:
         "HALYARD_ADMIN_EMAIL": "ann@example.org",
         "HALYARD_ADMIN_PASSWORD": "a password of some length",
         "HALYARD_ADMIN_TOKEN": TOKEN,
-        "HALYARD_DRAIN_SECONDS": "1.5",
+        "HALYARD_DRAIN_SECONDS": "1",
         "HALYARD_LOG_FORMAT": "json",
     }
 

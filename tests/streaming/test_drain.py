@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 
 import pytest
 import redis.asyncio
@@ -129,6 +130,22 @@ async def test_those_who_stay_are_closed_at_the_end(on_stage: Stage) -> None:
         await stays.synchronise()
         await drain(on_stage.gateway, window_s=0.1, grace_s=0.1)
         assert await stays.closed() == (1001, "the server is going away")
+
+
+async def test_those_who_stay_are_waited_for_while_others_leave(on_stage: Stage) -> None:
+    stays, *leaving = [Client(await on_stage.dial()) for _ in range(4)]
+    for client in (stays, *leaving):
+        await client.synchronise()
+    began_s = time.monotonic()
+    draining = asyncio.create_task(drain(on_stage.gateway, window_s=1, grace_s=0.8))
+    for client, at_s in zip(leaving, (1.2, 1.7, 2.2), strict=True):
+        await client.next_of(Goodbye)
+        await asyncio.sleep(began_s + at_s - time.monotonic())
+        await client.connection.close()
+    assert await stays.closed() == (1001, "the server is going away")
+    assert time.monotonic() - began_s > 2.2, "beyond the window and the grace"
+    assert not any(client.connection.close_code == 1001 for client in leaving)
+    await draining
 
 
 async def test_a_client_that_does_not_read_does_not_hold_up_the_end(
