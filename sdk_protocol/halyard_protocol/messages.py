@@ -186,7 +186,7 @@ class Value(msgspec.Struct, frozen=True):
     reason: Reason
     """Without what a page is not told: rules, other flags, and the bucket."""
     version: int
-    """The flag's."""
+    """One of the flag's with which it came out so; a later one may give the same."""
 
 
 class Values(_Message, frozen=True, tag="values", omit_defaults=False):

@@ -123,7 +123,10 @@ def test_a_context_is_read_as_its_vector_says(file: ContextFile, case: ContextCa
 @pytest.mark.parametrize(("file", "case"), cases_of(DigestFile))
 def test_values_have_the_digest_that_their_vector_says(file: DigestFile, case: DigestCase) -> None:
     values = read_values(case.values)
-    canonical_values = {key: canonical(msgspec.json.decode(each)) for key, each in values.items()}
+    read = {key: msgspec.json.decode(each) for key, each in values.items()}
+    for value in read.values():
+        value.pop("version", None)
+    canonical_values = {key: canonical(value) for key, value in read.items()}
     assert canonical_object(canonical_values).decode() == case.canonical
     assert digest_of(values) == case.digest
 

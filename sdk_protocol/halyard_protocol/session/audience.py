@@ -273,7 +273,7 @@ class Audience:
         if flag is not None and flag.client_side:
             if slot is None:
                 slot = self._slots[key] = self._free_slot()
-            self._questions[slot] = Question(flag)
+            self._questions[slot] = Question(flag, self._questions[slot])
         elif slot is not None:
             del self._slots[key]
             self._free.append(slot)

@@ -1,9 +1,9 @@
 """What flags give contexts, as values that are shared: outcomes, and boards of them.
 
-An *outcome* is what one version of one flag gives everybody for whom it comes out the same. A
-*board* is a set of outcomes, one for each flag: what one context gets. Both are the same object
-wherever they are equal, so that ten thousand contexts hold few of them, "has anything changed?" is
-a comparison of identities, and what is written of them is written once.
+An *outcome* is what one flag gives everybody for whom it comes out the same, from one version of it
+to the next. A *board* is a set of outcomes, one for each flag: what one context gets. Both are the
+same object wherever they are equal, so that ten thousand contexts hold few of them, "has anything
+changed?" is a comparison of identities, and what is written of them is written once.
 
 Outcomes stand on a board in slots, which the flags are given by whoever asks them; an outcome knows
 whose it is.
@@ -27,20 +27,24 @@ from halyard_protocol.evaluation import Detail
 Slots: TypeAlias = tuple["Outcome | None", ...]
 """None where there is no flag, or no longer."""
 
+_object_decoder = msgspec.json.Decoder(dict[str, Any])
+
 
 class Outcome:
     """What a flag gives. Compared by identity.
 
     Attributes:
         key: the flag's.
-        value: its :class:`~halyard_protocol.messages.Value` as canonical JSON.
+        said: its :class:`~halyard_protocol.messages.Value` without the version, as canonical JSON.
+        value: the whole of it, likewise.
         member: the same as the member of an object: the key, a colon, the value.
     """
 
-    __slots__ = ("key", "member", "value")
+    __slots__ = ("key", "member", "said", "value")
 
-    def __init__(self, key: str, value: bytes) -> None:
+    def __init__(self, key: str, said: bytes, value: bytes) -> None:
         self.key = key
+        self.said = said
         self.value = value
         self.member = canonical(key) + b":" + value
 
@@ -48,22 +52,23 @@ class Outcome:
 def outcome_of(key: str, version: int, detail: Detail) -> Outcome:
     """What a detail says to whoever holds a client key."""
     reason = to_builtins(without_bucket(detail.reason))
-    value = {
-        "value": detail.value,
-        "variation": detail.variation,
-        "reason": reason,
-        "version": version,
-    }
-    return Outcome(key, canonical(value))
+    said = {"value": detail.value, "variation": detail.variation, "reason": reason}
+    return Outcome(key, canonical(said), canonical({**said, "version": version}))
 
 
 def digest_of(values: Mapping[str, bytes]) -> str:
     """The digest of values, each of them JSON, by flag key: SHA-256 of their canonical object.
 
-    Raises ``msgspec.DecodeError`` where one is no JSON.
+    Without their versions, which alone make no difference. Raises ``msgspec.DecodeError`` where one
+    is no JSON object.
     """
-    members = {key: canonical(msgspec.json.decode(value)) for key, value in values.items()}
-    return _digest(members)
+    return _digest({key: canonical(_without_version(value)) for key, value in values.items()})
+
+
+def _without_version(value: bytes) -> dict[str, Any]:
+    members = _object_decoder.decode(value)
+    members.pop("version", None)
+    return members
 
 
 def _digest(members: dict[str, bytes]) -> str:
@@ -83,7 +88,7 @@ class Board:
     def digest(self) -> str:
         """See :func:`digest_of`; found once."""
         if not self._digest:
-            self._digest = _digest({each.key: each.value for each in self.outcomes()})
+            self._digest = _digest({each.key: each.said for each in self.outcomes()})
         return self._digest
 
     def outcomes(self) -> list[Outcome]:

@@ -3,6 +3,9 @@
 The answer is kept by what the flag sees of a context, for as long as time does not change it. Where
 almost every context looks different (a rollout by their keys), nothing is kept: deciding costs less
 than finding. Where time matters it is kept all the same, since it says until when it is true.
+
+When the flag has changed, or something that it leans on, whoever gets the same as before gets the
+same object as before: that is what tells the few whom a change concerns from all the others.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ from halyard_protocol.session.sight import (
 KEPT_ANSWERS: Final = 256
 """Of one flag that time does not touch: as soon as there are more, none is kept."""
 
+KEPT_OUTCOMES: Final = 256
+"""Of a flag's forms before this one; of more, the oldest are forgotten, and told anew."""
+
 PACE_MS: Final = 1_000
 """A flag is not asked again because of the time more often than this, but where it expires."""
 
@@ -52,7 +58,7 @@ class _Sight(NamedTuple):
 
 
 class Question:
-    """A flag in one of its forms, with all that it leans on.
+    """A flag in one of its forms, with all that it leans on; ``former`` is the one before it.
 
     Attributes:
         due_ms: by when some answer may have become another, at the earliest; infinite where none
@@ -61,6 +67,7 @@ class Question:
 
     __slots__ = (
         "_answers",
+        "_former",
         "_not_before_ms",
         "_outcomes",
         "_room",
@@ -70,9 +77,10 @@ class Question:
         "flag",
     )
 
-    def __init__(self, flag: Flag | MalformedFlag) -> None:
+    def __init__(self, flag: Flag | MalformedFlag, former: Question | None = None) -> None:
         self.flag = flag
         self.due_ms = math.inf
+        self._former: dict[bytes, Outcome] = {} if former is None else former.known()
         self._answers: dict[Seen, _Answer] = {}
         self._outcomes: dict[tuple[Any, ...], Outcome] = {}
         self._sight: _Sight | None = None
@@ -99,6 +107,11 @@ class Question:
                 if len(self._answers) > self._room:
                     self.due_ms = min(self.due_ms, max(now_ms, self._not_before_ms))
         return answer.outcome
+
+    def known(self) -> dict[bytes, Outcome]:
+        """Outcomes of this form and of those before it, by what they say."""
+        known = {**self._former, **{each.said: each for each in self._outcomes.values()}}
+        return dict(list(known.items())[-KEPT_OUTCOMES:])
 
     @property
     def timed(self) -> bool:
@@ -165,5 +178,5 @@ class Question:
         outcome = self._outcomes.get(told)
         if outcome is None:
             outcome = outcome_of(self.flag.key, self.flag.version, detail)
-            self._outcomes[told] = outcome
+            outcome = self._outcomes[told] = self._former.get(outcome.said, outcome)
         return outcome

@@ -23,7 +23,7 @@ from halyard_protocol.session.audience import Audience, Steps
 from halyard_protocol.session.feed import Feed, Stored
 from halyard_protocol.session.leaning import Place
 from halyard_protocol.session.outcomes import digest_of, read_values
-from halyard_protocol.session.questions import KEPT_ANSWERS, RAMP_PACE_MS
+from halyard_protocol.session.questions import KEPT_ANSWERS, KEPT_OUTCOMES, RAMP_PACE_MS
 from halyard_protocol.session.values_server import ValuesSession
 
 from tests.support.rulesets import NOW_MS
@@ -175,6 +175,39 @@ def test_what_concerns_no_page_makes_no_work() -> None:
     assert decode_server_message(beat) == Heartbeat("1.1", 2, 2)
 
 
+def test_only_those_are_told_who_get_something_else() -> None:
+    house = House(flag("a"), flag("b", when={"op": "segment", "values": ["s"]}))
+    german = house.comes({"key": "u", "country": "DE"})
+    french = house.comes({"key": "v", "country": "FR"})
+    house.work()
+    digest = house.digest(french)
+    house.change(flag("a", when=COUNTRY))
+    house.work()
+    assert house.has(german)["a"] == "off"
+    assert [len(house.heard[each]) for each in (german, french)] == [2, 1]
+    assert french.heartbeat(house.feed) is not None
+    house.change(segments=[{"key": "s", "included": [{"kind": "user", "keys": ["v"]}]}])
+    house.change(segments=[{"key": "s", "included": [{"kind": "user", "keys": ["u"]}]}])
+    house.work()
+    assert house.has(german)["b"] == "off"
+    assert [len(house.heard[each]) for each in (german, french)] == [3, 1]
+    assert house.digest(french) == digest, "a version alone is no difference"
+    comes_back = house.comes({"key": "v", "country": "FR"}, digest)
+    house.work()
+    assert [type(each) for each in house.heard[comes_back]] == [Heartbeat]
+
+
+def test_what_a_flag_gave_in_earlier_versions_is_let_go() -> None:
+    house = House(flag("a"))
+    house.comes("u")
+    house.work()
+    for turn in range(KEPT_OUTCOMES + 20):
+        house.change(flag("a", variations=[{"key": "on", "value": f"{turn}"}]))
+        house.work()
+    (question,) = [each for each in house.audience._questions if each is not None]
+    assert len(question.known()) == KEPT_OUTCOMES
+
+
 def test_several_changes_before_anybody_was_told_are_told_as_one() -> None:
     house = House(flag("a"), flag("b"))
     page = house.comes("alice")
@@ -194,8 +227,8 @@ def test_changes_in_the_middle_of_a_round_reach_everybody() -> None:
     pages = [house.comes({"key": f"u{n % 3}"}) for n in range(300)]
     house.work()
     for turn in range(40):
-        variation = "off" if turn % 2 else "on"
-        house.change(flag("ab"[turn % 3 == 0], {"variation": variation}))
+        variations = [{"key": "on", "value": f"yes-{turn}"}]
+        house.change(flag("ab"[turn % 3 == 0], variations=variations))
         for _ in range(3):
             for session, frame in house.audience.step(NOW_MS):
                 house.hear(session, frame)

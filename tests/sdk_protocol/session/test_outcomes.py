@@ -21,7 +21,11 @@ from halyard_protocol.session.outcomes import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-OUTCOMES = {(key, n): Outcome(key, b"%d" % n) for key in "abcd" for n in range(3)}
+OUTCOMES = {
+    (key, n): Outcome(key, b'{"value":%d}' % n, b'{"value":%d,"version":%d}' % (n, n + 7))
+    for key in "abcd"
+    for n in range(3)
+}
 
 
 @st.composite

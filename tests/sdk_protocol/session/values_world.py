@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, assert_never
 
 import msgspec
+from halyard_protocol.canonical import canonical
 from halyard_protocol.codec import decode_flag, decode_segment
 from halyard_protocol.context import Context
 from halyard_protocol.evaluation import evaluate
@@ -131,13 +132,25 @@ def segment_source(rnd: random.Random, key: str) -> dict[str, Any]:
 def oracle(
     ruleset: Ruleset, context: Any, now_ms: int, *, timeless: bool = False
 ) -> dict[str, Any]:
-    """What every flag for pages gives a context, by the reference; ``timeless``: of those only."""
+    """What every flag for pages gives a context, by the reference; ``timeless``: of those only.
+
+    Without versions: whoever gets the same from a new one is not told so.
+    """
     return {
         key: outcome_of(
             key, flag.version, evaluate(ruleset, key, Context.of(context), None, now_ms)
-        ).value
+        ).said
         for key, flag in ruleset.flags.items()
         if flag.client_side and not (timeless and not is_timeless(ruleset, key))
+    }
+
+
+def said(values: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Values without their versions, as the reference has them."""
+    read = {key: msgspec.json.decode(value) for key, value in values.items()}
+    return {
+        key: canonical({name: member for name, member in value.items() if name != "version"})
+        for key, value in read.items()
     }
 
 
@@ -313,7 +326,8 @@ class Browser:
             return
         ruleset = self.world.histories[session.epoch].rulesets[session.seq]
         expected = oracle(ruleset, session.values_of, self.world.now_ms, timeless=True)
-        assert {key: session.values.get(key) for key in expected} == expected
+        values = said(session.values)
+        assert {key: values.get(key) for key in expected} == expected
         assert session.values.keys() == oracle(ruleset, session.values_of, 0).keys()
         assert session.seq >= self.highest.get(session.epoch, 0), "went back"
         self.highest[session.epoch] = session.seq
@@ -448,5 +462,5 @@ class World:
             assert (session.epoch, session.seq) == (self.history.epoch, head)
             assert session.values_of == session.context
             expected = oracle(self.history.rulesets[head], session.context, self.now_ms)
-            assert session.values == expected
+            assert said(session.values) == expected
             assert session.stale_since_s is None
