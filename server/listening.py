@@ -7,7 +7,9 @@ import socket
 
 from server.settings import Settings
 
-BACKLOG = 2_048
+BACKLOG = 16_384
+"""Of a storm, what comes while the loop is busy; beyond it the kernel drops what clients try, and
+they wait for seconds. ``net.core.somaxconn`` bounds it as well: 4,096, unless it was raised."""
 ACCEPTORS = 16
 """Connections that are accepted per turn of the event loop."""
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from halyard_protocol.close_codes import CloseCode
-from halyard_protocol.context import Context, InvalidContext
+from halyard_protocol.context import InvalidContext
 from halyard_protocol.messages import (
     Error,
     Exposures,
@@ -397,7 +397,6 @@ class Connection(asyncio.Protocol):
         if self.environment is not None:
             self._gateway.upstream.sample(self.environment.id, message.context)
             self.environment.browsers.heard(session)
-            self._gateway.upstream.sample(self.environment.id, Context.of(message.context))
 
     def _told(self, message: Track | Exposures) -> None:
         """Have it added up. What came before the key was judged is nobody's."""

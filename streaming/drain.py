@@ -15,6 +15,7 @@ why it is told only after all of this.
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -31,6 +32,8 @@ log = structlog.get_logger("halyard.stream")
 WINDOW_S = 10.0
 GRACE_S = 5.0
 """For clients to have moved, after the last of them was to begin."""
+BACKLOG_S = 0.5
+"""How long a leaving process goes on taking connections that the kernel has accepted for it."""
 BATCH = 200
 BATCH_PAUSE_S = 0.05
 _POLL_S = 0.05
@@ -165,6 +168,16 @@ class DrainingServer(uvicorn.Server):
     async def _stop_listening(self) -> None:
         """Take what the kernel has accepted, and no more: whoever comes now finds the others."""
         self._gateway.leaving_retry_s = 0
-        await asyncio.sleep(0)
+        listeners = [socket.fileno() for server in self.servers for socket in server.sockets]
+        until_s = self._gateway.now_s() + BACKLOG_S
+        # Some are taken in each turn of the loop; a listener can be read while there are more.
+        while listeners and self._gateway.now_s() < until_s and _readable(listeners[0]):  # noqa: ASYNC110
+            await asyncio.sleep(0)
         for server in self.servers:
             server.close()
+
+
+def _readable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

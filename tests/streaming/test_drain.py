@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import time
 
 import pytest
@@ -112,6 +113,8 @@ async def test_one_of_several_on_a_port_stops_listening_when_it_begins_to_leave(
     async with on_stage.client() as client:
         await client.synchronise()
         begun = await asyncio.open_connection("127.0.0.1", on_stage.port)
+        # More than are taken in one turn of the loop wait in the backlog by then.
+        waiting = [socket.create_connection(("127.0.0.1", on_stage.port)) for _ in range(40)]
         server.handle_exit(signal.SIGTERM, None)
         await client.next_of(Goodbye)
         with pytest.raises(ConnectionRefusedError):
@@ -122,6 +125,12 @@ async def test_one_of_several_on_a_port_stops_listening_when_it_begins_to_leave(
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 0\r\n" in answer
         begun[1].close()
+        for each in waiting:
+            each.sendall(upgrade_request())
+            each.settimeout(5)
+            answer = await asyncio.to_thread(each.recv, 1_000)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            each.close()
     await until(lambda: server.should_exit)
 
 
