@@ -211,8 +211,11 @@ class Browsers:
 
     def _wait(self) -> None:
         """Nothing is left to do: until when?"""
-        if self._seats and self._audience.timed:
-            self._wake_by(time.monotonic() + max(0.0, self._audience.due_ms - now_ms()) / 1000)
+        if not self._seats:
+            return
+        due_ms = self._audience.due_ms
+        if due_ms < math.inf or self._audience.timed:
+            self._wake_by(time.monotonic() + max(0.0, due_ms - now_ms()) / 1000)
 
     def _wake_by(self, at_s: float) -> None:
         now_s = time.monotonic()

@@ -28,7 +28,7 @@ from halyard_protocol.session.sight import (
     seen,
 )
 
-KEPT_ANSWERS: Final = 256
+KEPT_ANSWERS: Final = 64
 """Of one flag that time does not touch: as soon as there are more, none is kept."""
 
 KEPT_OUTCOMES: Final = 256

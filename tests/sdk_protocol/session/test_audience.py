@@ -153,7 +153,7 @@ def test_a_flag_is_decided_once_for_all_that_look_alike() -> None:
 
 def test_where_most_look_different_every_one_of_them_is_decided() -> None:
     house = House(flag("a", SPLIT, salt="s"))
-    pages = [house.comes(f"user-{n}") for n in range(KEPT_ANSWERS + 50)]
+    pages = [house.comes(f"user-{n}") for n in range(KEPT_ANSWERS + 250)]
     house.work()
     told = [house.has(page)["a"] for page in pages]
     assert told.count("on") > 100
