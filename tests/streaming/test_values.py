@@ -301,6 +301,16 @@ async def test_pages_are_asked_to_leave_as_all_are(on_stage: Stage, ruleset: Rul
     assert "Goodbye" in [type(message).__name__ for message in page.heard]
 
 
+async def test_who_pages_are_for_goes_into_the_sample(on_stage: Stage, ruleset: Ruleset) -> None:
+    upstream = on_stage.gateway.upstream
+    async with browser(on_stage) as first:
+        await first.start()
+        before = upstream.waiting
+        async with browser(on_stage) as page:
+            await page.start({"key": "bob", "plan": "free"})
+        assert upstream.waiting > before
+
+
 async def test_a_page_that_is_behind_gets_one_difference(on_stage: Stage, ruleset: Ruleset) -> None:
     async with browser(on_stage) as page:
         await page.start()
