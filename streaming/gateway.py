@@ -9,6 +9,7 @@ uvicorn.Config(app, ws=gateway.protocol, ...)
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -31,6 +32,8 @@ from streaming.turned_away import TurnedAway
 from streaming.upstream.reception import Upstream
 from streaming.upstream.settings import UpstreamSettings
 from streaming.wheel import Wheel
+
+LONGEST_LEAVING_WAIT_S = 4
 
 _GOLDEN_RATIO = 0.618_033_988_75
 """Multiples of it, modulo one, are spread evenly however many there are."""
@@ -74,8 +77,8 @@ class Gateway:
         self.connections: set[Connection] = set()
         self.limits = Limits(self.settings)
         self.draining = False
-        self.leaving_retry_s = 1
-        """After how long a newcomer, sent away while this drains, may come back: to another."""
+        self.gone_by_s = 0.0
+        """While it drains: by when somebody else serves newcomers, by :meth:`now_s`."""
         self.drains: list[Callable[[float], None]] = []
         """Called when this begins to drain, with the seconds that it may take."""
         self.admission = Admission(self.settings.snapshot_budget_bytes, self.counters)
@@ -93,7 +96,7 @@ class Gateway:
     ) -> Connection | TurnedAway:
         """A protocol for one upgrade request; what uvicorn's ``ws`` setting is given."""
         if self.draining:
-            wait_s = self.leaving_retry_s
+            wait_s = self._leaving_wait_s()
         elif (wait_s := self.limits.wait_s(self.now_s(), len(self.connections))) == 0:
             return Connection(self, server_state.connections)
         self.counters.refused += 1
@@ -142,6 +145,15 @@ class Gateway:
             unsynchronised=unsynchronised,
             stale=tuple(each.id for each in environments if each.feed.stale),
         )
+
+    def _leaving_wait_s(self) -> int:
+        """After how many seconds a newcomer may come back, when this process has gone or nearly.
+
+        Not longer, for there may be others already, nor at once: ten thousand who have been asked
+        to leave would ask again every moment.
+        """
+        left_s = math.ceil(self.gone_by_s - self.now_s())
+        return max(0, min(LONGEST_LEAVING_WAIT_S, left_s))
 
     # --- called by connections
 

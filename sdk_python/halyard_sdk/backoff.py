@@ -13,6 +13,8 @@ LATER_S = 30.0
 """Over a limit: what it is about does not change from one second to the next."""
 LONGEST_RETRY_AFTER_S = 300.0
 """No server may send an SDK away for longer."""
+RETRY_AFTER_SPREAD_S = 1.0
+"""The server names whole seconds; those whom it tells the same do not come back as one."""
 
 
 class Backoff:
@@ -27,12 +29,17 @@ class Backoff:
         self._ceiling_s = FIRST_CEILING_S
 
     def next_s(self, retry_after_s: float | None = None) -> float:
-        """The wait before the next attempt; on top of ``retry_after_s`` if the server named it."""
+        """The wait before the next attempt.
+
+        Where the server named it that is what counts, with a little jitter, and no waits grow by
+        it: a server that sends many away tells each when to come.
+        """
+        if retry_after_s is not None and retry_after_s > 0:
+            spread_s = self._chance() * RETRY_AFTER_SPREAD_S
+            return min(retry_after_s, LONGEST_RETRY_AFTER_S) + spread_s
         wait_s = self._chance() * self._ceiling_s
         self._ceiling_s = min(LAST_CEILING_S, self._ceiling_s * 2)
-        if retry_after_s is None:
-            return wait_s
-        return min(max(0.0, retry_after_s), LONGEST_RETRY_AFTER_S) + wait_s
+        return wait_s
 
     def later_s(self) -> float:
         """The wait after a limit was reached: half to one and a half of :data:`LATER_S`."""

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
-from halyard_sdk.backoff import FIRST_CEILING_S, LAST_CEILING_S, LONGEST_RETRY_AFTER_S, Backoff
+from halyard_sdk.backoff import (
+    FIRST_CEILING_S,
+    LAST_CEILING_S,
+    LONGEST_RETRY_AFTER_S,
+    RETRY_AFTER_SPREAD_S,
+    Backoff,
+)
 
 
 def test_the_ceiling_doubles_up_to_the_last_one() -> None:
@@ -25,8 +31,15 @@ def test_health_begins_anew() -> None:
     assert backoff.next_s() == FIRST_CEILING_S
 
 
-def test_what_the_server_asks_for_comes_first_and_is_spread_too() -> None:
-    assert Backoff(chance=lambda: 1.0).next_s(retry_after_s=7) == 7 + FIRST_CEILING_S
+def test_what_the_server_asks_for_is_kept_to_and_spread_and_makes_no_wait_longer() -> None:
+    backoff = Backoff(chance=lambda: 1.0)
+    assert [backoff.next_s(retry_after_s=7) for _ in range(9)] == [7 + RETRY_AFTER_SPREAD_S] * 9
+    assert backoff.next_s() == FIRST_CEILING_S
+
+
+def test_a_server_that_asks_for_no_wait_is_tried_less_and_less_often() -> None:
+    backoff = Backoff(chance=lambda: 1.0)
+    assert [backoff.next_s(retry_after_s=0) for _ in range(3)] == [0.1, 0.2, 0.4]
 
 
 def test_a_limit_is_not_tried_again_for_a_while() -> None:

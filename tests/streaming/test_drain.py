@@ -13,6 +13,7 @@ from halyard_protocol.messages import Goodbye
 from websockets.exceptions import InvalidStatus
 
 from streaming.drain import DrainingServer, drain
+from streaming.gateway import LONGEST_LEAVING_WAIT_S
 from streaming.settings import StreamSettings
 from tests.streaming.stage import Client, Stage, stage, until, upgrade_request
 from tests.streaming.writing import ENV, Ruleset, key_document
@@ -59,7 +60,20 @@ async def test_newcomers_are_sent_elsewhere(on_stage: Stage) -> None:
         with pytest.raises(InvalidStatus) as refused:
             await on_stage.dial()
         assert refused.value.response.status_code == 503
-        assert refused.value.response.headers["Retry-After"] == "1"
+        assert refused.value.response.headers["Retry-After"] == f"{LONGEST_LEAVING_WAIT_S}"
+    await draining
+
+
+async def test_newcomers_are_not_sent_away_for_longer_than_it_takes_to_leave(
+    on_stage: Stage,
+) -> None:
+    async with on_stage.client() as client:
+        await client.synchronise()
+        draining = asyncio.create_task(drain(on_stage.gateway, window_s=1, grace_s=0.5))
+        await client.next_of(Goodbye)
+        with pytest.raises(InvalidStatus) as refused:
+            await on_stage.dial()
+        assert refused.value.response.headers["Retry-After"] == "2"
     await draining
 
 

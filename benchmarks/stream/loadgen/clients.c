@@ -110,7 +110,8 @@ void link_refused(struct link *link, int status, double retry_after_s) {
     link_shut(link);
     return;
   }
-  lost(link, fmax(0, retry_after_s) + backoff(client));
+  /* Told when to come, it comes then, within a second, and its own waits grow no longer. */
+  lost(link, retry_after_s > 0 ? retry_after_s + chance() : backoff(client));
 }
 
 void link_closed(struct link *link, int code) {
