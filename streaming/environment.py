@@ -319,7 +319,7 @@ class Environment:
         elif order == own and to > self.feed.changed:
             self.want(Need.NEWER)
         else:
-            self.feed.checked(epoch, to, seq)
+            self._checked(epoch, to, seq)
 
     def lost(self) -> None:
         """Nothing is heard any more; it will be said when that is over."""
@@ -356,6 +356,15 @@ class Environment:
                 self.want(Need.NEWER)
             case OtherEpoch():
                 self.want(Need.WHOLE)
+        self._let_go()
+
+    def _checked(self, epoch: str, changed: int, seq: int) -> None:
+        """The log was checked through ``seq``, by somebody who is at ``changed``."""
+        self.feed.checked(epoch, changed, seq)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Go on with those whom the feed has caught up with."""
         for connection in tuple(self._held):
             self.advance(connection)
 
@@ -387,8 +396,8 @@ class Environment:
         ours = (epoch_order(self.feed.epoch), self.feed.changed)
         theirs = (epoch_order(epoch), changed)
         if theirs == ours:
-            self.feed.checked(epoch, changed, seq)
             self.feed.stale = self.suspected = False
+            self._checked(epoch, changed, seq)
         elif theirs < ours:
             self.feed.stale = True
         elif self.suspected or theirs[0] > ours[0]:

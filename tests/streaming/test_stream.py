@@ -102,6 +102,16 @@ async def test_a_client_from_the_future_is_held_until_the_ruleset_has_passed_it(
         assert not any(isinstance(message, Heartbeat) for message in held.heard)
 
 
+async def test_a_client_that_was_ahead_goes_on_when_the_log_was_checked_that_far(
+    on_stage: Stage, ruleset: Ruleset
+) -> None:
+    async with on_stage.client() as client:
+        assert (await client.hello(Resume("7.1", 20))).intent == "none"
+        ruleset.seq = 25
+        await ruleset.write()
+        assert (await client.next_of(Heartbeat)).seq == 25
+
+
 async def test_a_new_epoch_sends_everybody_a_snapshot(on_stage: Stage, ruleset: Ruleset) -> None:
     async with on_stage.client() as client:
         await client.synchronise()
