@@ -315,7 +315,8 @@ def _is_sound(event: TrackingEvent) -> bool:
 def _cost(message: Exposures | Track) -> int:
     if isinstance(message, Track):
         return 1 + len(message.events)
-    counters = sum(map(len, message.flags.values()))
+    # A flag that is only named has to be looked up all the same.
+    counters = sum(len(counted) or 1 for counted in message.flags.values())
     return 1 + counters + _CONTEXT_COST * len(message.contexts)
 
 

@@ -302,6 +302,12 @@ def test_an_allowance_is_spent_and_earned_again() -> None:
     assert allowance.spend(50, 1_000) is Verdict.ABUSIVE
 
 
+async def test_a_flag_without_counters_is_not_for_nothing() -> None:
+    gate = Gate(of_client_keys=Allowed(at_once=10, per_second=1))
+    named: dict[str, tuple[Exposure, ...]] = {f"flag-{number}": () for number in range(100)}
+    assert not gate.tell(Exposures(0, 1, named), public=True)
+
+
 async def test_a_flood_is_lost_and_told_and_only_who_does_not_stop_is_abusive() -> None:
     gate = Gate(of_server_keys=Allowed(at_once=10, per_second=0))
     allowance = gate.upstream.allowance(public=False)
