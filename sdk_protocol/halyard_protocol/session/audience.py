@@ -35,6 +35,7 @@ from halyard_protocol.context import Attributes
 from halyard_protocol.evaluator import Evaluator
 from halyard_protocol.messages import Heartbeat, encode_message
 from halyard_protocol.ruleset import Environment, Ruleset
+from halyard_protocol.session.frames import KeptFrames
 from halyard_protocol.session.leaning import THE_ENVIRONMENT, Leanings, Place, document_at
 from halyard_protocol.session.outcomes import (
     Board,
@@ -53,7 +54,11 @@ if TYPE_CHECKING:
 Sent: TypeAlias = "tuple[ValuesSession, bytes]"
 """A frame to write, and to whom."""
 
-KEPT_FRAMES: Final = 512
+KEPT_MOVES: Final = 512
+KEPT_FULLS: Final = 32
+KEPT_DIFFERENCES: Final = 512
+KEPT_BYTES: Final = 16 * 1024 * 1024
+"""Of the payloads of either: where every context gets something else, they are wanted once."""
 SHORT_CONTEXT_BYTES: Final = 1_024
 """Longer contexts are kept as bytes only: read, they take many times as much."""
 BACKWARDS_MS: Final = 1_000
@@ -143,8 +148,10 @@ class Audience:
         self._telling: list[ValuesSession] = []
         """Members of the last of them who are still to be told, where there are many."""
         self._round_generation = 1
-        self._fulls: dict[tuple[Board, int], SharedFrame] = {}
-        self._differences: dict[tuple[Board, Board], SharedFrame] = {}
+        self._fulls: KeptFrames[tuple[Board, int]] = KeptFrames(KEPT_FULLS, KEPT_BYTES)
+        self._differences: KeptFrames[tuple[Board, Board]] = KeptFrames(
+            KEPT_DIFFERENCES, KEPT_BYTES
+        )
         self._moves: dict[tuple[Board, tuple[int, ...], Slots], Board] = {}
         self._heartbeat: tuple[Heartbeat, bytes] | None = None
 
@@ -378,7 +385,7 @@ class Audience:
         moved = self._moves.get(move)
         if moved is None:
             moved = self._boards.of(board.with_outcomes(slots, outcomes))
-            if len(self._moves) >= KEPT_FRAMES:
+            if len(self._moves) >= KEPT_MOVES:
                 self._moves.clear()
             self._moves[move] = moved
         return moved
@@ -399,10 +406,7 @@ class Audience:
         frame = self._fulls.get((board, seq))
         if frame is None:
             payload = values_payload(self.epoch, seq, board.outcomes(), full=True)
-            frame = self._feed.shared(payload)
-            if len(self._fulls) >= KEPT_FRAMES // 16:
-                self._fulls.clear()
-            self._fulls[board, seq] = frame
+            frame = self._fulls.keep((board, seq), self._feed.shared(payload))
         return frame
 
     def between(self, old: Board, new: Board) -> SharedFrame:
@@ -411,10 +415,7 @@ class Audience:
         if frame is None:
             put, removed = difference(old, new)
             payload = values_payload(self.epoch, self.changed, put, removed, full=False)
-            frame = self._feed.shared(payload)
-            if len(self._differences) >= KEPT_FRAMES:
-                self._differences.clear()
-            self._differences[old, new] = frame
+            frame = self._differences.keep((old, new), self._feed.shared(payload))
         return frame
 
     def heartbeat(self) -> bytes:

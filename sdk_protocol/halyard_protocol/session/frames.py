@@ -7,7 +7,7 @@ shell's knowledge (:data:`Framing`); when they are made, and that they are made 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -57,6 +57,44 @@ class SharedFrame:
                 made = self._framing(self._parts, wire)
             self.forms[wire] = made
         return made
+
+
+K = TypeVar("K")
+
+
+class KeptFrames(Generic[K]):
+    """Frames that may be wanted again: so many of them, and so many bytes of payloads.
+
+    The newest is kept however large it is; those that have been here for longest make room.
+    """
+
+    __slots__ = ("_bytes", "_frames", "_most", "_most_bytes")
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        self._frames: dict[K, SharedFrame] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def get(self, key: K) -> SharedFrame | None:
+        """The frame that was kept, if it still is."""
+        return self._frames.get(key)
+
+    def keep(self, key: K, frame: SharedFrame) -> SharedFrame:
+        """Keep a frame that is not kept yet; answers it."""
+        self._bytes += frame.size
+        while self._frames and (len(self._frames) >= self._most or self._bytes > self._most_bytes):
+            self._bytes -= self._frames.pop(next(iter(self._frames))).size
+        self._frames[key] = frame
+        return frame
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._frames.clear()
+        self._bytes = 0
 
 
 class SnapshotSource(msgspec.Struct, frozen=True):
