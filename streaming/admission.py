@@ -10,9 +10,9 @@ keep its share: the kernel holds little of what moves slowly, and others are wai
 While a snapshot is being made aside, those who need it stand apart, in order, so that they hold up
 no other environment; when it is there they go on before whoever came later.
 
-What was superseded lives on while slow clients are taking it in: old snapshots, and catch-ups to
-heads that are past. Such frames have a budget of as many bytes, each counted once; beyond it, those
-who hold the oldest are closed.
+What was superseded lives on while slow clients are taking it in: old snapshots, catch-ups to heads
+that are past, and the values of single pages. Such frames have a budget of as many bytes, each
+counted once; beyond it, those who hold the oldest are closed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 SHARE_BYTES: Final = 256 * 1024
 """What the kernel may be expected to hold of one snapshot: what was sent and not acknowledged, and
 what TCP_NOTSENT_LOWAT lets it take beyond that."""
-SHARE_KEPT_S: Final = 5.0
 SLICE_S: Final = 0.003
 """How long snapshots are written before the loop gets its turn."""
 
@@ -51,19 +50,24 @@ class _UnderWay(msgspec.Struct):
 class Admission:
     """The queue before the snapshots of one process."""
 
-    def __init__(self, budget_bytes: int, counters: Counters) -> None:
+    def __init__(self, budget_bytes: int, counters: Counters, share_kept_s: float) -> None:
         self._budget_bytes = budget_bytes
+        self._share_kept_s = share_kept_s
         self._counters = counters
         self._maker = SnapshotMaker(self._made)
         self._waiting: dict[Connection, None] = {}
         self._apart: dict[Wanted, dict[Connection, None]] = {}
         """Those whose snapshot is being made."""
         self._under_way: dict[Connection, _UnderWay] = {}
+        self._sharing: dict[Connection, _UnderWay] = {}
+        """Those of them that have a share, in the order in which they got it."""
         self._shares = 0
         self._holders: dict[int, dict[Connection, None]] = {}
         """By the identity of a frame that is under way, those that was written first before."""
         self._held_bytes = 0
         self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        """Set while the next in line waits for a share that was kept for long enough."""
         self._closing = False
 
     @property
@@ -78,10 +82,18 @@ class Admission:
         self._schedule()
 
     def holds(self, connection: Connection, frame: bytes, share: int = 0) -> None:
-        """A connection was written a frame, and is not writable since."""
+        """A connection was written a frame, and is not writable now.
+
+        Of several since it was writable, the largest counts.
+        """
+        before = self._under_way.get(connection)
+        if before is not None and len(before.frame) >= len(frame):
+            return
         self._release(connection)
-        self._under_way[connection] = _UnderWay(frame, share, time.monotonic())
-        self._shares += share
+        under_way = self._under_way[connection] = _UnderWay(frame, share, time.monotonic())
+        if share:
+            self._sharing[connection] = under_way
+            self._shares += share
         holders = self._holders.setdefault(id(frame), {})
         if not holders:
             self._held_bytes += len(frame)
@@ -99,20 +111,17 @@ class Admission:
         under_way = self._under_way.pop(connection, None)
         if under_way is None:
             return
-        self._shares -= under_way.share
+        self._take_share(connection)
         holders = self._holders[id(under_way.frame)]
         del holders[connection]
         if not holders:
             del self._holders[id(under_way.frame)]
             self._held_bytes -= len(under_way.frame)
 
-    def lingers(self, connection: Connection, now_s: float) -> None:
-        """A connection has not drained yet."""
-        under_way = self._under_way.get(connection)
-        if under_way is not None and now_s - under_way.since_s >= SHARE_KEPT_S:
+    def _take_share(self, connection: Connection) -> None:
+        under_way = self._sharing.pop(connection, None)
+        if under_way is not None:
             self._shares -= under_way.share
-            under_way.share = 0
-            self._schedule()
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
@@ -137,6 +146,23 @@ class Admission:
             if time.monotonic() >= until_s:
                 self._schedule()
                 return
+        if self._waiting and self._sharing and self._timer is None:
+            self._wait()
+
+    def _wait(self) -> None:
+        """Until the oldest share was kept for long enough."""
+        oldest = next(iter(self._sharing.values()))
+        due_s = oldest.since_s + self._share_kept_s - time.monotonic()
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, due_s), self._waited)
+
+    def _waited(self) -> None:
+        self._timer = None
+        taken_s = time.monotonic() - self._share_kept_s
+        for connection, under_way in tuple(self._sharing.items()):
+            if under_way.since_s > taken_s:
+                break
+            self._take_share(connection)
+        self._schedule()
 
     def _send(self, connection: Connection, environment: Environment) -> None:
         session, feed = connection.session, environment.feed

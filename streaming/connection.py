@@ -236,7 +236,6 @@ class Connection(asyncio.Protocol):
 
     def _watch_stall(self, now_s: float) -> None:
         assert self.transport is not None  # noqa: S101
-        self._gateway.admission.lingers(self, now_s)
         waiting = self.transport.get_write_buffer_size()
         settings = self._gateway.settings
         moved_s, before, since_s = self._stalled or (now_s, waiting + 1, now_s)

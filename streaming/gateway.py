@@ -81,7 +81,9 @@ class Gateway:
         """While it drains: by when somebody else serves newcomers, by :meth:`now_s`."""
         self.drains: list[Callable[[float], None]] = []
         """Called when this begins to drain, with the seconds that it may take."""
-        self.admission = Admission(self.settings.snapshot_budget_bytes, self.counters)
+        self.admission = Admission(
+            self.settings.snapshot_budget_bytes, self.counters, self.settings.share_kept_s
+        )
         self.wheel = Wheel()
         self.hub = Hub(redis, self.settings, self.counters, self.admission, is_current)
         self.upstream = Upstream(self.counters, upstream)

@@ -38,7 +38,9 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """TCP_NOTSENT_LOWAT: beyond it the kernel takes no more, so that a slow reader shows."""
     snapshot_budget_bytes: int = 64 * 1024 * 1024
     """What the kernel may be expected to hold of snapshots that were not taken in yet; also, how
-    many bytes of snapshots and catch-ups may be kept for slow readers, each counted once."""
+    many bytes of whatever is large may be kept for slow readers, each frame counted once."""
+    share_kept_s: float = 5.0
+    """How long a client that takes its time keeps its part of that from those who wait."""
     linger_s: float = 60.0
     """How long an environment is kept after its last connection has left."""
     asked_linger_s: float = 600.0

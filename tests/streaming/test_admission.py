@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 import redis.asyncio
 from halyard_protocol.messages import Changes, Heartbeat, Resume, Snapshot
 from halyard_sdk import AsyncClient
 
-from streaming.admission import SHARE_KEPT_S
 from streaming.connection import Connection
 from streaming.settings import StreamSettings
 from tests.streaming.stage import Client, Stage, stage, until
@@ -166,15 +165,12 @@ async def test_those_who_wait_get_pings_and_no_changes(
 async def test_a_reader_that_takes_its_time_gives_its_share_back_and_is_served_to_the_end(
     redis_client: redis.asyncio.Redis, large: Ruleset
 ) -> None:
-    async with stage(redis_client, NARROW) as running, contextlib.AsyncExitStack() as stack:
+    patient = msgspec.structs.replace(NARROW, heartbeat_s=60, share_kept_s=0.3)
+    async with stage(redis_client, patient) as running, contextlib.AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(slow_client(running)) for _ in range(2)]
         await until(lambda: under_way(running) == 2)
         waiting = await stack.enter_async_context(large_client(running))
-        await waiting.hello()
-        later_s = time.monotonic() + SHARE_KEPT_S
-        for connection in connections(running):
-            running.gateway.admission.lingers(connection, later_s)
-        await waiting.next_of(Snapshot)
+        await waiting.synchronise()
         for client in slow:
             client.connection.transport.resume_reading()
             await client.next_of(Snapshot)

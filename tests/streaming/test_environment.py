@@ -71,7 +71,9 @@ class EnvironmentGateway:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.admission = Admission(SETTINGS.snapshot_budget_bytes, Counters())
+        self.admission = Admission(
+            SETTINGS.snapshot_budget_bytes, Counters(), SETTINGS.share_kept_s
+        )
         self.environment = Environment(
             "env", SETTINGS, Counters(), self.admission, lambda environment: None
         )
