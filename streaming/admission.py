@@ -10,9 +10,9 @@ keep its share: the kernel holds little of what moves slowly, and others are wai
 While a snapshot is being made aside, those who need it stand apart, in order, so that they hold up
 no other environment; when it is there they go on before whoever came later.
 
-What was superseded lives on while slow clients are taking it in: old snapshots, catch-ups to heads
-that are past, and the values of single pages. Such frames have a budget of as many bytes, each
-counted once; beyond it, those who hold the oldest are closed.
+What was superseded lives on while slow clients are taking it in: old snapshots, broadcasts and
+catch-ups to heads that are past, and the values of single pages. Such frames have a budget of as
+many bytes, each counted once; beyond it, those who hold the oldest are closed.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ class Browsers:
         """Write a frame, if there is one; and go on with what else there is."""
         if frame is not None:
             self._environment.counters.value_frames += 1
-            self._seats[session].connection.send(frame)
+            self._environment.send(self._seats[session].connection, frame)
         self.wake()
 
     # --- time

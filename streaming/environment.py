@@ -230,10 +230,8 @@ class Environment:
             self.want(Need.NEWER)
             return
         for frame in frames:
-            connection.send(frame)
+            self.send(connection, frame)
         if frames:
-            if not session.writable:
-                self._admission.holds(connection, max(frames, key=len))
             if self.feed.stale and session.state is State.LIVE:
                 self.counters.heartbeats += 1
             # Out of touch, the answer ends with a heartbeat that says so.
@@ -269,13 +267,21 @@ class Environment:
             self.browsers.send(session, frame)
         elif frame is not None:
             self.counters.catch_ups += 1
-            connection.send(frame)
-            if not session.writable:
-                self._admission.holds(connection, frame)
+            self.send(connection, frame)
         elif session.state is State.WAITING:
             self._admission.enqueue(connection)
         if session.state is not State.HELD:
             self._held.discard(connection)
+
+    def send(self, connection: Connection, frame: bytes) -> None:
+        """Write a frame; what its client does not take in at once is accounted for."""
+        connection.send(frame)
+        if not connection.session.writable:
+            self.holds(connection, frame)
+
+    def holds(self, connection: Connection, frame: bytes) -> None:
+        """A connection was written a frame, and is not writable now."""
+        self._admission.holds(connection, frame)
 
     def _join(self, visitor: Visitor) -> None:
         if isinstance(visitor, Caller):

@@ -101,12 +101,15 @@ class Rounds:
     def _tell(self, broadcast: Broadcast, batch: list[Connection]) -> None:
         feed, sent, size = self._environment.feed, 0, 0
         for connection in batch:
-            frame, transport = connection.session.offer(feed, broadcast), connection.transport
+            session, transport = connection.session, connection.transport
+            frame = session.offer(feed, broadcast)
             if frame is not None and transport is not None:
                 transport.write(frame)
                 sent += 1
                 size += len(frame)
-            elif connection.session.state is State.WAITING:
+                if not session.writable:
+                    self._environment.holds(connection, frame)
+            elif session.state is State.WAITING:
                 self._environment.advance(connection)
         counters = self._environment.counters
         counters.broadcast_frames += sent

@@ -11,11 +11,19 @@ from typing import Any
 import msgspec
 import pytest
 import redis.asyncio
-from halyard_protocol.messages import Changes, Heartbeat, Resume, Snapshot
+from halyard_protocol.messages import (
+    Changes,
+    Heartbeat,
+    Hello,
+    Resume,
+    Snapshot,
+    encode_message,
+)
 from halyard_sdk import AsyncClient
 
 from streaming.connection import Connection
 from streaming.settings import StreamSettings
+from tests.streaming.browser import browser, plain, with_client_key
 from tests.streaming.stage import Client, Stage, stage, until
 from tests.streaming.writing import ENV, SERVER_KEY, Ruleset
 
@@ -234,6 +242,48 @@ async def test_catch_ups_to_heads_that_are_past_are_bounded_too(
         assert under_way(running) == 2
 
 
+async def test_broadcasts_of_the_past_are_bounded_too(
+    redis_client: redis.asyncio.Redis, large: Ruleset
+) -> None:
+    small = StreamSettings(stall_s=60, heartbeat_s=60, snapshot_budget_bytes=9_000_000)
+    async with stage(redis_client, small) as running, contextlib.AsyncExitStack() as stack:
+        for number in range(3):
+            resume = Resume("7.1", large.seq)
+            await stack.enter_async_context(slow_client(running, resume))
+            changes = [(f"flag:f{n}", {"salt": f"{number}" * 100_000}) for n in range(40)]
+            await large.change(*changes)
+            await until(partial(is_at, running, large.seq))
+        await until(lambda: running.gateway.counters.closes == {4408: 1})
+        assert under_way(running) == 2
+
+
+async def test_values_that_pages_do_not_take_in_are_bounded_too(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    small = StreamSettings(stall_s=60, heartbeat_s=60, snapshot_budget_bytes=18_000_000)
+    await with_client_key(ruleset)
+    variations = [{"key": "on", "value": "v" * 8_000_000}, {"key": "off", "value": ""}]
+    off = {"serve": {"variation": "off"}}
+    first = {"id": "r", "when": {"attribute": "key", "op": "in", "values": ["0"]}, **off}
+    last = {"id": "r", "when": {"attribute": "key", "op": "in", "values": ["2"]}, **off}
+    await ruleset.change(
+        plain("large", variations=variations), plain("f", rules=[first]), plain("l", rules=[last])
+    )
+    async with stage(redis_client, small) as running, contextlib.AsyncExitStack() as stack:
+        counters = running.gateway.counters
+        for number in range(3):
+            page = await stack.enter_async_context(
+                browser(running, compression=None, max_size=None, close_timeout=0.1)
+            )
+            page.connection.transport.pause_reading()
+            stack.callback(page.connection.transport.abort)
+            hello = Hello(protocol=1, context={"key": str(number)})
+            await page.connection.send(encode_message(hello).decode())
+            await until(partial(values_sent, running, number + 1))
+        await until(lambda: counters.closes == {4408: 1})
+        assert len(running.gateway.hub.environments[ENV].browsers.connections()) == 2
+
+
 def large_client(running: Stage) -> Any:
     return running.client(max_size=None)
 
@@ -254,6 +304,10 @@ def connections(running: Stage) -> tuple[Connection, ...]:
 
 def snapshots_sent(running: Stage, number: int) -> bool:
     return running.gateway.counters.snapshots == number
+
+
+def values_sent(running: Stage, number: int) -> bool:
+    return running.gateway.counters.value_frames == number
 
 
 def is_at(running: Stage, seq: int) -> bool:
