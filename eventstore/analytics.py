@@ -37,7 +37,10 @@ BATCHES_KEPT: Final = timedelta(days=2)
 """How long it is known which batches were written: longer than anybody tries to write one."""
 
 MAX_GROUPS: Final = 5_000
-"""Groups, or points of a series, in one answer of the database; the largest are kept."""
+"""In one answer of the database; the largest are kept."""
+
+MAX_LINES: Final = 20
+"""Variations of one series, likewise."""
 
 _STATEMENTS: Final[tuple[tuple[type[Row], str], ...]] = (
     (ExposureCount, "add_exposures"),
@@ -178,9 +181,12 @@ class Analytics:
     async def exposure_series(
         self, environment_id: str, flag: str, span: Span, step: timedelta
     ) -> list[Point]:
-        """The exposures of a flag by steps from the span's start, those without any left out."""
+        """The exposures of a flag by steps from the span's start, those without any left out.
+
+        Of its :data:`MAX_LINES` largest variations.
+        """
         rows = await self._rows(
-            "exposure_series", environment_id, flag, span.start, span.end, step, MAX_GROUPS
+            "exposure_series", environment_id, flag, span.start, span.end, step, MAX_LINES
         )
         return [Point(*row) for row in rows]
 

@@ -279,10 +279,18 @@ GROUP BY GROUPING SETS ((), (variation), (reason), (version))
 ORDER BY count DESC LIMIT $5;
 
 -- name: exposure_series
-SELECT date_bin($5, slot, $3) AS at, variation, least(sum(count), 9007199254740991)::bigint AS count
-FROM exposure_count
-WHERE environment_id = $1 AND flag = $2 AND slot >= $3 AND slot < $4
-GROUP BY 1, 2 ORDER BY 1, 2 LIMIT $6;
+-- Every step of the largest variations, rather than the first steps of all: an SDK with a client key
+-- can make variations up.
+WITH step AS (
+    SELECT date_bin($5, slot, $3) AS at, variation, sum(count) AS count
+    FROM exposure_count
+    WHERE environment_id = $1 AND flag = $2 AND slot >= $3 AND slot < $4
+    GROUP BY 1, 2
+), largest AS (
+    SELECT variation FROM step GROUP BY 1 ORDER BY sum(count) DESC, 1 LIMIT $6
+)
+SELECT at, variation, least(count, 9007199254740991)::bigint AS count
+FROM step JOIN largest USING (variation) ORDER BY 1, 2;
 
 -- name: exposures_by_flag
 SELECT flag, least(sum(count), 9007199254740991)::bigint AS count, max(last_at) AS last_at

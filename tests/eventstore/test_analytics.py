@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from eventstore.analytics import DAYS_AHEAD, Analytics, Span
+from eventstore.analytics import DAYS_AHEAD, MAX_GROUPS, MAX_LINES, Analytics, Span
 from eventstore.contexts import MAX_ATTRIBUTES, MAX_VALUES, ContextSamples
 from eventstore.counts import (
     MAX_COUNT,
@@ -250,6 +250,25 @@ async def test_a_series_is_by_steps_from_the_start(analytics: Analytics) -> None
         (timedelta(minutes=30), 15),
         (timedelta(minutes=60), 7),
     ]
+
+
+async def test_a_series_of_many_variations_shows_the_largest_to_its_end(
+    analytics: Analytics,
+) -> None:
+    steps = 144
+    rows = [
+        exposures(n + 1, variation=f"v{n}", slot_s=NOON_S + step * SLOT_S)
+        for step in range(steps)
+        for n in range(2 * MAX_LINES)
+    ]
+    assert len(rows) > MAX_GROUPS
+    await analytics.write(batch(*rows))
+    span = Span(NOON, NOON + timedelta(days=1))
+    points = await analytics.exposure_series(ENV, "checkout", span, timedelta(minutes=10))
+    largest = {f"v{n}" for n in range(MAX_LINES, 2 * MAX_LINES)}
+    for step in range(steps):
+        at = NOON + timedelta(minutes=10) * step
+        assert {each.variation for each in points if each.at == at} == largest
 
 
 async def test_questions_read_the_tables_of_their_days_through_the_index(
