@@ -389,12 +389,14 @@ class Environment:
     # --- what was read
 
     def begin(self) -> Need:
-        """A read begins: what for. Whoever waits now is answered by it."""
+        """A read begins: what for. Whoever waits now is answered by it, unless keys rest."""
         need, self.need = self.need, Need.NOTHING
         if need >= Need.NEWER:
-            self._served += (*self._visitors, *self._lookers)
-            self._visitors.clear()
+            self._served += self._lookers
             self._lookers.clear()
+            if not self._resting:
+                self._served += self._visitors
+                self._visitors.clear()
         return need
 
     def compared(self, epoch: str, changed: int, seq: int) -> None:

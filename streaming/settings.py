@@ -31,8 +31,8 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """More are told when to come back. One costs about a fifth of a millisecond, and what an SDK
     asks for then about as much again: so a storm leaves half of a core to those who are there."""
     frames_per_heartbeat: int = 1_000
-    """What a client may send between two visits of the wheel, each frame counting as one and a
-    hello, which can cost a snapshot, as :data:`HELLO_FRAMES`."""
+    """What a client may send between two visits of the wheel, each frame counting as one; a hello,
+    which can cost a snapshot, and an identify as :data:`HELLO_FRAMES`."""
     write_high_water_bytes: int = 64 * 1024
     unsent_low_water_bytes: int = 32 * 1024
     """TCP_NOTSENT_LOWAT: beyond it the kernel takes no more, so that a slow reader shows."""

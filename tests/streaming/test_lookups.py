@@ -8,9 +8,11 @@ from collections import Counter
 
 import pytest
 import redis.asyncio
+from halyard_protocol.messages import Resume
 
 from streaming.caller import KeyRefused, NotAvailable
 from streaming.gateway import Gateway
+from streaming.hub import REST_S
 from streaming.lookups import MOST_IDS, NO_ENVIRONMENT, VERDICT_S
 from streaming.settings import StreamSettings
 from tests.streaming.stage import Stage, stage, until
@@ -98,9 +100,26 @@ async def test_made_up_keys_of_an_environment_are_judged_together(
             assert await outcome(running.gateway, OTHER_KEY) == "served"
             await asyncio.sleep(0.05)
         assert Counter(await asyncio.gather(*flood)) == {"refused": 500, "served": 1}
-        judgements = 3 + (time.monotonic() - began_s) / 0.25
+        judgements = 3 + (time.monotonic() - began_s) / REST_S
         assert len(log.asked) <= judgements
         assert running.gateway.counters.reads - reads <= 2 * judgements + 2
+
+
+async def test_a_client_that_makes_the_gateway_look_does_not_hasten_the_judgement_of_made_up_keys(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    log, patient = Log(), StreamSettings(silence_s=60, heartbeat_s=60)
+    async with stage(redis_client, patient, is_current=log.is_current) as running:
+        async with running.client() as ahead:
+            began_s = time.monotonic()
+            flood = []
+            for turn in range(20):
+                key = f"{ENV}-s-made-up-{turn}"
+                flood.append(asyncio.create_task(outcome(running.gateway, key)))
+                await asyncio.sleep(0)
+                await ahead.hello(Resume("7.1", 1_000_000))
+            assert set(await asyncio.gather(*flood)) == {"refused"}
+        assert len(log.asked) <= 3 + (time.monotonic() - began_s) / REST_S
 
 
 async def test_more_made_up_keys_than_can_wait_are_asked_to_come_back(
