@@ -84,14 +84,24 @@ def read_head(head: bytes) -> Request:
 
 def respond(wire: Wire, request: Request) -> Response:
     """Decide on an upgrade request."""
-    if urlsplit(request.path).path != PATH:
+    if _path_of(request) != PATH:
         return wire.reject(HTTPStatus.NOT_FOUND, f"WebSockets are served at {PATH}.\n")
     headers = request.headers
     if "Transfer-Encoding" in headers or headers.get_all("Content-Length") not in ([], ["0"]):
         return wire.reject(HTTPStatus.BAD_REQUEST, "An upgrade request has no body.\n")
+    if len(headers.get_all("Authorization")) > 1:
+        return wire.reject(HTTPStatus.BAD_REQUEST, "Send one Authorization header, not several.\n")
     if len(list(headers.raw_items())) > MAX_HEADERS:
         return wire.reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Too many headers.\n")
     return wire.accept(request)
+
+
+def _path_of(request: Request) -> str | None:
+    """None where the target of the request is none at all, such as ``//[``."""
+    try:
+        return urlsplit(request.path).path
+    except ValueError:
+        return None
 
 
 def presented_key(request: Request) -> str:

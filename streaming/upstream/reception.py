@@ -200,9 +200,11 @@ class Upstream:
 
     def _lose(self, environment_id: str, what: What, reason: LossReason, times: int) -> None:
         if times:
+            # An SDK's own count comes as a number of any length, of which no metric can be made.
+            times = min(times, MAX_COUNT)
             self._counters.upstream_lost[what, reason] += times
             slot_s = _slot_s(self._clock_ms())
-            self._tally.lose(environment_id, slot_s, what, reason, min(times, MAX_COUNT))
+            self._tally.lose(environment_id, slot_s, what, reason, times)
 
     # --- batches
 

@@ -208,6 +208,7 @@ async def test_closing_is_answered(on_stage: Stage) -> None:
         (b"X: y\r\n" * 200, b"431"),
         (b"Sec-WebSocket-Key: c2Vjb25k\r\n", b"400"),
         (b"Sec-WebSocket-Version: 8\r\n", b"400"),
+        (b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n", b"400"),
         (b"X-\xc3\xbc: \xe9\r\n", b"400"),
         (b"X: \xe9\r\n", b"101"),
     ],
@@ -228,6 +229,13 @@ async def test_another_path_is_not_found(on_stage: Stage) -> None:
         await on_stage.dial()
     assert refused.value.response.status_code == 404
     assert on_stage.gateway.counters.refused == 1
+
+
+async def test_a_target_that_is_no_address_is_not_found(on_stage: Stage) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", on_stage.port)
+    writer.write(upgrade_request().replace(b" /stream/v1", b" //["))
+    assert (await reader.readline()).split()[1] == b"404"
+    writer.close()
 
 
 async def test_our_subprotocol_is_chosen_where_it_is_offered(on_stage: Stage) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventstore.counts import (
+    MAX_COUNT,
     SLOT_S,
     CountBatch,
     EventCount,
@@ -179,6 +180,15 @@ async def test_what_is_not_known_or_not_sound_is_lost_and_told() -> None:
     }
     assert gate.counters.upstream_lost == gate.sunk.losses()
     assert gate.counters.exposures == {ENV: 3}
+
+
+async def test_what_an_sdk_says_that_it_lost_stays_a_number_of_which_metrics_can_be_made() -> None:
+    gate = Gate()
+    for _ in range(2):
+        gate.tell(Exposures(0, 0, dropped=Dropped(exposures=10**400, events=2**64)))
+    await gate.upstream.flush()
+    assert gate.sunk.losses() == {("exposures", "sdk"): MAX_COUNT, ("events", "sdk"): MAX_COUNT}
+    assert set(gate.counters.upstream_lost.values()) == {2 * MAX_COUNT}
 
 
 async def test_a_client_key_counts_for_flags_that_it_is_shown() -> None:
