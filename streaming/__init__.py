@@ -25,6 +25,7 @@ Rooms:
     subscription, cluster_subscription  pub/sub: one connection, or one to each node of a cluster
     admission     snapshots by a budget of bytes, and what slow readers hold
     snapshot_maker  large snapshots, made in a thread
+    intake        whoever sends much is read in turn
     wheel         one timer for all connections
     drain         leaving without making anybody stale
     upstream      what SDKs send back, summed up and handed over to be kept

@@ -40,6 +40,7 @@ from websockets.protocol import CONNECTING, OPEN
 
 from streaming.framing import PING, text_frame
 from streaming.handshake import Wire, presented_key, read_head, respond
+from streaming.intake import LARGE_BYTES
 from streaming.keys import is_client_key
 from streaming.settings import HELLO_FRAMES
 
@@ -137,6 +138,8 @@ class Connection(asyncio.Protocol):
             else:
                 self._read(data)
             self._flush()
+            if len(data) >= LARGE_BYTES:
+                self._read_on_in_turn()
         except Exception:  # one of the three borders: one connection's failure stays its own
             log.exception("connection failed", environment=self._environment_id)
             self.close(CloseCode.INTERNAL, "internal error")
@@ -163,7 +166,7 @@ class Connection(asyncio.Protocol):
         self._stalled = None
         if self.transport is None or self.transport.is_closing():
             return
-        self.transport.resume_reading()
+        self.read_on()
         self._gateway.admission.drained(self)
         if self.environment is not None and self._wire.state is OPEN:
             self.environment.drained(self)
@@ -171,6 +174,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The transport is gone."""
         self.transport = None
+        self._wire.end()
         if not self.session.writable:
             self._gateway.counters.behind -= 1
         self._members.discard(self)
@@ -182,6 +186,14 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         """Whether frames can be sent."""
         return self.transport is not None and self._wire.state is OPEN
+
+    def read_on(self) -> None:
+        """Read from the client again, unless something else is in the way of that."""
+        transport = self.transport
+        if transport is None or transport.is_closing() or self._credit < 0:
+            return
+        if self.session.writable and self not in self._gateway.intake:
+            transport.resume_reading()
 
     def shutdown(self) -> None:
         """End now, because the server does; called by uvicorn for each registered connection."""
@@ -279,6 +291,11 @@ class Connection(asyncio.Protocol):
             transport.abort()
 
     # --- bytes and frames
+
+    def _read_on_in_turn(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+            self._gateway.intake.enter(self)
 
     def _read(self, data: bytes) -> None:
         for start in range(0, len(data), _PIECE_BYTES):

@@ -24,6 +24,7 @@ from streaming.connection import Connection
 from streaming.counters import Counters
 from streaming.environment import REFUSED
 from streaming.hub import Hub
+from streaming.intake import Intake
 from streaming.keys import read_key
 from streaming.limits import Limits
 from streaming.serving import ServedEnvironment, Serving
@@ -84,6 +85,7 @@ class Gateway:
         self.admission = Admission(
             self.settings.snapshot_budget_bytes, self.counters, self.settings.share_kept_s
         )
+        self.intake = Intake()
         self.wheel = Wheel()
         self.hub = Hub(redis, self.settings, self.counters, self.admission, is_current)
         self.upstream = Upstream(self.counters, upstream)
@@ -191,6 +193,7 @@ class Gateway:
         """A connection's transport is gone."""
         self.left(connection)
         self.admission.forget(connection)
+        self.intake.forget(connection)
         if connection.document_key:
             self.limits.leave(connection.document_key)
         self.connections.discard(connection)

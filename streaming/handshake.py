@@ -66,6 +66,19 @@ class Wire(ServerProtocol):
             return Subprotocol(SUBPROTOCOL)
         raise NegotiationError(f"invalid subprotocol; expected {SUBPROTOCOL}")
 
+    def receive_data(self, data: bytes | bytearray) -> None:
+        """Read a piece of what the client sends."""
+        super().receive_data(data)
+        # Its traceback has everything of the frame at fault, and the wire itself: a circle, which
+        # waits for the collector with up to 200 KB.
+        self.parser_exc = None
+
+    def end(self) -> None:
+        """The connection is gone. Give back what was read of an unfinished frame, likewise."""
+        self.parser.close()
+        self.reader.buffer.clear()
+        self.parser_exc = None
+
     def fail(self, code: StandardCode | int, reason: str = "") -> None:
         """Close because of a frame that breaks the rules."""
         super().fail(CloseCode.BAD_MESSAGE if code in _FAULTS_OF_THE_CLIENT else code, reason)

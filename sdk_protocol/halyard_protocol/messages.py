@@ -270,7 +270,14 @@ def decode_server_message(frame: str | bytes) -> ServerMessage | UnknownMessage:
 
 def decode_client_message(frame: str | bytes) -> ClientMessage | UnknownMessage:
     """Read what a client sent. Raises :class:`MalformedMessage`."""
-    message: ClientMessage | UnknownMessage = _decode(frame, _client_types)
+    try:
+        message: ClientMessage | UnknownMessage = _read(frame, _client_types)
+    except RecursionError as error:
+        # Not cut where it is too deep, as a flag is: anybody may send it, and cutting takes as long
+        # as reading a hundred of others.
+        raise MalformedMessage("JSON nests too deeply") from error
+    except UNREADABLE as error:
+        raise MalformedMessage(str(error)) from error
     return message
 
 

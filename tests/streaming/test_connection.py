@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import time
+import weakref
 from typing import Any
 
 import msgspec
@@ -16,7 +18,9 @@ from halyard_protocol.messages import Heartbeat, Resume, TrackingEvent, Welcome,
 from halyard_sdk import AsyncClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
 
+from streaming.handshake import Wire
 from streaming.settings import StreamSettings
 from tests.streaming.stage import QUICK, Client, Stage, no, stage, until, upgrade_request
 from tests.streaming.writing import ENV, OTHER_KEY, SERVER_KEY, Ruleset, key_document
@@ -146,6 +150,22 @@ async def test_tracking_events_count_for_nobody_before_the_key_is_judged(
         judging.set()
         assert (await ending)[0] == 4401
         assert not counters.tracking_events
+
+
+@pytest.mark.parametrize("data", [b"\x81\xff", b"\xc1\x80\0\0\0\0", b"\x01\x81\0\0\0\0x"])
+def test_what_was_read_goes_with_the_connection(data: bytes) -> None:
+    # A circle of references would go with the next full collection: no number of bytes calls that.
+    gc.disable()
+    try:
+        wire = Wire(65_536)
+        wire.state = OPEN
+        wire.receive_data(data)
+        wire.end()
+        held = weakref.ref(wire)
+        del wire
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_huge_frame_is_refused_by_its_header(on_stage: Stage) -> None:
@@ -341,6 +361,35 @@ async def test_a_client_that_floods_is_closed_and_nobody_else_waits(
         assert sum(running.gateway.counters.welcomes.values()) <= 1_000 / 25 + 1
         await ruleset.change(("flag:a", {}))
         await other.reach(11)
+
+
+async def test_nobody_waits_while_much_is_read_of_others(on_stage: Stage) -> None:
+    later = b'{"type":"later","x":"%b"}' % (b"x" * 60_000)
+    frame = Frame(Opcode.TEXT, later).serialize(mask=True)
+    received, most = on_stage.gateway.counters, 0
+    with socket.create_connection(("127.0.0.1", on_stage.port)) as flooding:
+        flooding.send(upgrade_request())
+        await until(lambda: len(on_stage.gateway.connections) == 1)
+        flooding.setblocking(False)
+        written, before = 0, received.bytes_received
+        with contextlib.suppress(BlockingIOError):
+            while written < 10 * len(frame):
+                written += flooding.send(frame)
+        began = before
+        while received.bytes_received - began < written:
+            await asyncio.sleep(0)
+            most = max(most, received.bytes_received - before)
+            before = received.bytes_received
+    assert written > 400_000
+    assert most <= 256 * 1024, "more than one piece was read in one turn of the loop"
+
+
+@pytest.mark.parametrize("kind", [b"later", b"identify"])
+async def test_what_nests_too_deeply_is_refused_at_once(on_stage: Stage, kind: bytes) -> None:
+    async with on_stage.client() as client:
+        deep = b'{"type":"%b","context":%b%b}' % (kind, b"[" * 30_000, b"]" * 30_000)
+        await client.connection.send(deep, text=True)
+        assert await client.closed() == (4400, "JSON nests too deeply")
 
 
 async def test_pings_are_counted_as_well(redis_client: redis.asyncio.Redis) -> None:
