@@ -43,12 +43,8 @@ async def drain(
     gateway: Gateway,
     window_s: float = WINDOW_S,
     grace_s: float = GRACE_S,
-    *,
-    elsewhere: bool = False,
 ) -> None:
     """Ask every client to leave, spread over ``window_s``; close those who stay.
-
-    ``elsewhere``: who comes again finds others, at once; else it is sent away for a while.
 
     Whoever is still here after the window is waited for as long as others leave, ``grace_s`` from
     the last: on a busy machine moving takes its time. Returns when there are no connections left,
@@ -56,8 +52,7 @@ async def drain(
     Cancelled, it leaves the gateway draining, and the rest to be closed by the server's end.
     """
     gateway.draining = True
-    if not elsewhere:
-        gateway.gone_by_s = gateway.now_s() + max(1.0, window_s + grace_s)
+    gateway.gone_by_s = gateway.now_s() + window_s + grace_s
     for begin in gateway.drains:
         begin(window_s)
     log.info("draining", connections=len(gateway.connections), window_s=window_s)
@@ -171,12 +166,13 @@ class DrainingServer(uvicorn.Server):
         try:
             if self._shares_port:
                 await self._stop_listening()
-            await drain(self._gateway, self._window_s, self._grace_s, elsewhere=self._shares_port)
+            await drain(self._gateway, self._window_s, self._grace_s)
         finally:
             self.should_exit = True
 
     async def _stop_listening(self) -> None:
         """Take what the kernel has accepted, and no more: whoever comes now finds the others."""
+        self._gateway.others_listen = True
         listeners = [socket.fileno() for server in self.servers for socket in server.sockets]
         until_s = self._gateway.now_s() + BACKLOG_S
         # Some are taken in each turn of the loop; a listener can be read while there are more.

@@ -78,8 +78,10 @@ class Gateway:
         self.connections: set[Connection] = set()
         self.limits = Limits(self.settings)
         self.draining = False
+        self.others_listen = False
+        """While it drains: newcomers who try again find another process on this port."""
         self.gone_by_s = 0.0
-        """While it drains: by when somebody else serves newcomers, by :meth:`now_s`."""
+        """While it drains: about when it will have gone, by :meth:`now_s`."""
         self.drains: list[Callable[[float], None]] = []
         """Called when this begins to drain, with the seconds that it may take."""
         self.admission = Admission(
@@ -156,8 +158,10 @@ class Gateway:
         Not longer, for there may be others already, nor at once: ten thousand who have been asked
         to leave would ask again every moment.
         """
+        if self.others_listen:
+            return 0
         left_s = math.ceil(self.gone_by_s - self.now_s())
-        return max(0, min(LONGEST_LEAVING_WAIT_S, left_s))
+        return max(1, min(LONGEST_LEAVING_WAIT_S, left_s))
 
     # --- called by connections
 
