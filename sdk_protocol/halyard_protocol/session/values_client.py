@@ -118,6 +118,8 @@ class ValuesClient(ClientSession):
             return ()  # nobody knows whose they are
         if self._is_overtaken(question, message.epoch, message.seq):
             return self._gap(link)
+        if question.context != self.context == self.values_of:
+            return self._gap(link)  # another link has answered for the new context
         self._suspect = False
         self.values_of, self._source = question.context, link.id
         updated = self._take(read_values(message.values), message)
