@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 import structlog
@@ -151,9 +151,11 @@ class Upstream:
         span_ms = min(max(message.to - message.from_, 0), MAX_SPAN_MS)
         slot_s = _slot_s(now_ms - span_ms // 2)
         for flag, counted in message.flags.items():
-            known = _is_known(environment, flag, public=public)
+            standing = _standing(environment, flag, public=public)
+            if standing == "untracked":
+                continue
             for each in counted:
-                reason = _fault(each) if known else "unknown"
+                reason = _fault(each) if standing == "tracked" else "unknown"
                 key = (
                     environment.id, flag, slot_s, each.version, each.variation or "",
                     each.reason if each.reason in _REASONS else OTHER_REASON,
@@ -280,22 +282,34 @@ class Upstream:
                     pass  # what was lost before is in the counters; a sample is only a sample
 
 
-class _ClientSide(msgspec.Struct, frozen=True, rename="camel"):
+class _Shown(msgspec.Struct, frozen=True, rename="camel"):
     client_side: bool = False
+    track_exposures: bool = False
 
 
-_client_side_decoder = msgspec.json.Decoder(_ClientSide)
+_shown_decoder = msgspec.json.Decoder(_Shown)
 
 
-def _is_known(environment: Environment, flag: str, *, public: bool) -> bool:
-    """Whether the ruleset has, or had, the flag; to client keys, only what they are shown."""
+def _standing(
+    environment: Environment, flag: str, *, public: bool
+) -> Literal["tracked", "untracked", "unknown"]:
+    """Whether counts of a flag are of any use: whether the ruleset has, or had, it.
+
+    To client keys it has only what they are shown. They are not told in which of those exposures
+    are tracked, so here is where tracking can be turned off for them.
+    """
     document = environment.feed.documents.get(f"flag:{flag}")
-    if document is None or not public:
-        return document is not None
+    if document is None:
+        return "unknown"
+    if not public:
+        return "tracked"
     try:
-        return _client_side_decoder.decode(document.body).client_side
+        shown = _shown_decoder.decode(document.body)
     except msgspec.DecodeError:
-        return False
+        return "unknown"
+    if not shown.client_side:
+        return "unknown"
+    return "tracked" if shown.track_exposures else "untracked"
 
 
 def _fault(exposure: Exposure) -> LossReason | None:

@@ -190,7 +190,7 @@ async def test_what_a_page_says_of_its_visitor_is_sampled_and_what_it_is_shown_c
     upstream, counters = on_stage.gateway.upstream, on_stage.gateway.counters
     upstream.sink = Analytics(pool).write
     await with_client_key(ruleset)
-    await ruleset.change(plain("a"))
+    await ruleset.change(plain("a", trackExposures=True))
     async with on_stage.client() as server:
         # Contexts are sampled where the key is known when they come.
         await server.synchronise()

@@ -70,7 +70,8 @@ class Gate:
         made = UpstreamSettings(**settings)
         self.upstream = Upstream(self.counters, made, clock_ms=lambda: self.now_ms)
         self.upstream.sink = self.sunk
-        documents = [_flag("a"), _flag("b", clientSide=True), _flag("gone", deleted=True)]
+        documents = [_flag("a"), _flag("gone", deleted=True)]
+        documents += [_flag("b", clientSide=True, trackExposures=True), _flag("c", clientSide=True)]
         feed = SimpleNamespace(documents={f"flag:{each.key}": each for each in documents})
         self.environment = cast("Environment", SimpleNamespace(id=ENV, feed=feed))
 
@@ -197,6 +198,14 @@ async def test_a_client_key_counts_for_flags_that_it_is_shown() -> None:
     await gate.upstream.flush()
     assert [row.flag for row in gate.sunk.rows(ExposureCount)] == ["b"]
     assert gate.sunk.losses() == {("exposures", "unknown"): 4}
+
+
+async def test_a_client_key_counts_nothing_where_exposures_are_not_tracked() -> None:
+    gate = Gate()
+    gate.tell(exposures(b=(exposure(1),), c=(exposure(2),)), public=True)
+    await gate.upstream.flush()
+    assert [row.flag for row in gate.sunk.rows(ExposureCount)] == ["b"]
+    assert gate.sunk.losses() == {}  # a page cannot know better
 
 
 async def test_a_reason_of_a_later_version_is_some_other_reason() -> None:
@@ -395,7 +404,7 @@ async def test_keys_can_be_hashed_and_sampling_turned_off() -> None:
 
 async def test_servers_contexts_are_sampled_and_no_more_than_enough_of_them() -> None:
     gate = Gate(max_contexts=2)
-    contexts = ({"key": ""}, {"key": "a"}, {"key": "b"}, {"key": "c"})
+    contexts = ({"key": ""}, "a", {"key": "b"}, {"key": "c"})
     gate.tell(Exposures(0, 0, contexts=contexts), public=True)
     assert gate.upstream.waiting == 0
     gate.tell(Exposures(0, 0, contexts=contexts))
