@@ -118,7 +118,7 @@ class Exposures(_Message, frozen=True, tag="exposures", rename={"from_": "from"}
     flags: dict[str, tuple[Exposure, ...]] = {}
     """By the flag's key; with at most :data:`MAX_EXPOSURE_COUNTERS` counters altogether."""
     contexts: Annotated[
-        tuple[dict[str, Any], ...], msgspec.Meta(max_length=MAX_SAMPLED_CONTEXTS)
+        tuple[dict[str, Any] | str, ...], msgspec.Meta(max_length=MAX_SAMPLED_CONTEXTS)
     ] = ()
     """A sample of the contexts that flags were evaluated for, each as evaluation takes it."""
     dropped: Dropped | None = None

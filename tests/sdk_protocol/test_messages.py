@@ -41,7 +41,10 @@ BAD_FRAMES = {
     "an exposure without a reason": _exposures(reason=None),
     "more contexts than a sample has": b'{"type":"exposures","from":1,"to":2,"contexts":[%s]}'
     % b",".join([b"{}"] * 21),
-    "a context that is no object": b'{"type":"exposures","from":1,"to":2,"contexts":["alice"]}',
+    "a context that is none": b'{"type":"exposures","from":1,"to":2,"contexts":[7]}',
+    "a whole number with a fraction": b'{"type":"hello","protocol":1.0}',
+    "a position with an exponent": b'{"type":"hello","resume":{"epoch":"1.1","seq":1e3}}',
+    "a time finer than milliseconds": b'{"type":"exposures","from":1.5,"to":2}',
     "fewer than none dropped": b'{"type":"exposures","from":1,"to":2,"dropped":{"events":-1}}',
     "no UTF-8": b'{"type":"hello","digest":"\xff"}',
     "half a surrogate pair": b'{"type":"hello","digest":"\xed\xa0\x80"}',
@@ -53,6 +56,11 @@ BAD_FRAMES = {
 def test_a_bad_frame_is_malformed_and_nothing_else(frame: bytes) -> None:
     with pytest.raises(MalformedMessage):
         decode_client_message(frame)
+
+
+def test_a_context_may_be_the_key_of_a_user_in_a_sample_too() -> None:
+    frame = b'{"type":"exposures","from":1,"to":2,"contexts":["alice",{"kind":"device"}]}'
+    assert decode_client_message(frame) == Exposures(1, 2, contexts=("alice", {"kind": "device"}))
 
 
 def test_an_unknown_type_is_no_error() -> None:

@@ -180,6 +180,15 @@ async def test_a_context_that_is_none_is_refused_by_name(
         assert reason.startswith(field)
 
 
+async def test_nobody_becomes_a_context_that_is_none(on_stage: Stage, ruleset: Ruleset) -> None:
+    async with browser(on_stage) as page:
+        await page.start("alice")
+        await page.connection.send('{"type":"identify","context":{"key":7}}')
+        error = await page.next_of(Error)
+        assert (error.code, error.fatal) == ("INVALID_CONTEXT", True)
+        assert (await page.closed())[0] == 4400
+
+
 async def test_identify_is_for_client_keys_that_have_said_hello(
     on_stage: Stage, ruleset: Ruleset
 ) -> None:
