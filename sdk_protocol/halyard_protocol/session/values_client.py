@@ -150,9 +150,12 @@ class ValuesClient(ClientSession):
             return ()  # said before the question arrived
         else:
             del self._questions[link.id]
-            # It confirms what was had when it was asked.
-            if question.digest != self.digest or self._is_overtaken(
-                question, heartbeat.epoch, heartbeat.seq
+            # It confirms what was had when it was asked, of whom it was then: another context may
+            # have the same values, and the link would go on with those of the former.
+            if (
+                question.context != self.context
+                or question.digest != self.digest
+                or self._is_overtaken(question, heartbeat.epoch, heartbeat.seq)
             ):
                 return self._gap(link)
             self._source = link.id
