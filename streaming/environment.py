@@ -486,6 +486,9 @@ class Environment:
                 continue
             if self.feed.key(visitor.document_key) is not None:
                 self._join(visitor)
+            elif self.need is Need.WHOLE:
+                # What was read did not connect: it is the next read that tells.
+                self._visitors[visitor] = None
             elif current and not self.feed.stale:
                 visitor.close(CloseCode.KEY_REFUSED, REFUSED)
             else:

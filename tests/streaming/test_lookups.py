@@ -122,6 +122,24 @@ async def test_a_client_that_makes_the_gateway_look_does_not_hasten_the_judgemen
         assert len(log.asked) <= 3 + (time.monotonic() - began_s) / REST_S
 
 
+async def test_a_key_that_came_with_another_epoch_is_not_judged_by_the_one_before(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    fresh = f"{ENV}-s-fresh"
+
+    async def rebuilt(_environment: str) -> bool:
+        if ruleset.generation == "g1":
+            ruleset.put(key_document(fresh), 4, id="k3", kind="server")
+            await ruleset.swap("g2", epoch=8)
+        return True
+
+    patient = StreamSettings(silence_s=60, heartbeat_s=60)
+    async with stage(redis_client, patient, is_current=rebuilt) as running:
+        assert await outcome(running.gateway, SERVER_KEY) == "served"
+        assert await outcome(running.gateway, fresh) == "served"
+        assert await outcome(running.gateway, f"{ENV}-s-made-up") == "refused"
+
+
 async def test_more_made_up_keys_than_can_wait_are_asked_to_come_back(
     on_stage: Stage, ruleset: Ruleset
 ) -> None:
