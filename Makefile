@@ -45,7 +45,7 @@ lock: $(STAMP) ## resolve the locked requirements anew
 bench: $(STAMP) ## measure, each figure beside its floor
 	@$(BIN)/python -m benchmarks
 
-bench-stream: $(STAMP) ## measure the stream at its limits (half an hour)
+bench-stream: $(STAMP) ## measure the stream at its limits (forty minutes)
 	@$(BIN)/python -m benchmarks.stream
 
 bench-evaluate: $(PEERS_STAMP) ## measure evaluation beside other engines

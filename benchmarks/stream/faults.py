@@ -118,8 +118,13 @@ class Vanished:
         self._request = _REQUEST.format(key=key).encode()
         self._transports: list[asyncio.Transport] = []
         self.added = 0
-        self.closed = 0
+        self.cut = 0
         """How many of them the gateway has got rid of."""
+
+    @property
+    def left(self) -> int:
+        """How many it has not got rid of yet."""
+        return self.added - self.cut
 
     async def add(self, count: int) -> None:
         """So many more; those whom the gateway does not let in are as good."""
@@ -138,7 +143,6 @@ class Vanished:
         """Let go of those that are left."""
         for transport in self._transports:
             transport.abort()
-        self._transports.clear()
 
 
 class _Vanishing(asyncio.Protocol):
@@ -149,7 +153,7 @@ class _Vanishing(asyncio.Protocol):
         """Nothing is done with it: no ping is answered, and no close."""
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._counted.closed += 1
+        self._counted.cut += 1
 
 
 def _masked(payload: bytes) -> bytes:

@@ -94,6 +94,11 @@ class Crowd:
         self._urls = urls
         self._chance = chance
 
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.clients)
+
     async def join(self, key: str, count: int) -> list[AsyncClient]:
         """So many more, each at one of the addresses."""
         fresh = [AsyncClient(self._chance.choice(self._urls), key) for _ in range(count)]

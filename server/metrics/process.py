@@ -6,6 +6,7 @@ connections open. Linux since 6.2 tells their number as the size of that directo
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import resource
 import time
@@ -51,6 +52,7 @@ class ProcessFigures:
         yield gauge("process_max_fds", "Descriptors that may be open.", limit)
         started = "When the process began to work, since the epoch."
         yield gauge("process_start_time_seconds", started, self._started_at_s)
+        yield gauge("halyard_asyncio_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
         yield histogram(
             "halyard_event_loop_lag_seconds",
             "How late the event loop ran a timer, twice a second.",
