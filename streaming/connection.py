@@ -33,6 +33,7 @@ from halyard_protocol.messages import (
     decode_client_message,
     encode_message,
 )
+from halyard_protocol.session.frames import PLAIN
 from halyard_protocol.session.server import ServerSession, State
 from halyard_protocol.session.values_server import ValuesSession
 from websockets.frames import Frame, Opcode
@@ -59,6 +60,11 @@ it was this process that stood still, nobody else is to blame."""
 _PIECE_BYTES = 4 * 1024
 """What is parsed before frames are counted: a quarter of a megabyte may come as one, and hold forty
 thousand of them."""
+_DEFLATED_PIECE_BYTES = 256
+"""The same: two of the smallest frames that inflate to as much as a message may have."""
+_LIGHT_BYTES = 1024
+"""What has come alone, and is no more, is read at once whatever others send: hellos and pongs."""
+_DEFLATED_LIGHT_BYTES = 16
 
 log = structlog.get_logger("halyard.stream")
 
@@ -132,14 +138,17 @@ class Connection(asyncio.Protocol):
         """Read frames, or the upgrade request."""
         self._unanswered = 0
         self._gateway.counters.bytes_received += len(data)
+        self._take(data)
+        if len(data) >= LARGE_BYTES:
+            self._read_on_in_turn()
+
+    def _take(self, data: bytes) -> None:
         try:
             if self._wire.state is CONNECTING:
                 self._open(data)
             else:
                 self._read(data)
             self._flush()
-            if len(data) >= LARGE_BYTES:
-                self._read_on_in_turn()
         except Exception:  # one of the three borders: one connection's failure stays its own
             log.exception("connection failed", environment=self._environment_id)
             self.close(CloseCode.INTERNAL, "internal error")
@@ -189,11 +198,20 @@ class Connection(asyncio.Protocol):
 
     def read_on(self) -> None:
         """Read from the client again, unless something else is in the way of that."""
-        transport = self.transport
-        if transport is None or transport.is_closing() or self._credit < 0:
+        if not self._reads:
             return
-        if self.session.writable and self not in self._gateway.intake:
-            transport.resume_reading()
+        rest = self._gateway.intake.take(self)
+        if rest:
+            self._take(rest)
+        if self.transport is not None and self._reads:
+            self.transport.resume_reading()
+
+    @property
+    def _reads(self) -> bool:
+        """Whether the client should be read from now, as far as it depends on this side."""
+        if self.transport is None or self.transport.is_closing() or self._credit < 0:
+            return False
+        return self.session.writable and self not in self._gateway.intake
 
     def shutdown(self) -> None:
         """End now, because the server does; called by uvicorn for each registered connection."""
@@ -298,12 +316,33 @@ class Connection(asyncio.Protocol):
             self._gateway.intake.enter(self)
 
     def _read(self, data: bytes) -> None:
-        for start in range(0, len(data), _PIECE_BYTES):
+        intake = self._gateway.intake
+        size, light = (_PIECE_BYTES, _LIGHT_BYTES)
+        if self.session.wire != PLAIN:
+            size, light = (_DEFLATED_PIECE_BYTES, _DEFLATED_LIGHT_BYTES)
+        for start in range(0, len(data), size):
             if self._credit < 0:
                 return
-            self._wire.receive_data(data[start : start + _PIECE_BYTES])
+            if intake.exhausted and len(data) > light:
+                self._put_off(data[start:])
+                return
+            self._wire.receive_data(data[start : start + size])
             for event in self._wire.events_received():
                 self._heard(event)
+
+    def _put_off(self, rest: bytes) -> None:
+        if self._gateway.intake.keep(self, rest):
+            self._read_on_in_turn()
+        else:
+            self._spend(self._gateway.settings.frames_per_heartbeat + 1)
+
+    def _weigh(self, payload: bytes) -> None:
+        """Count what a message takes to be read, which can be much more than its frames."""
+        weight = len(payload) // 1024
+        if weight:
+            self._gateway.intake.weighed(weight)
+            if self.environment is None or is_client_key(self.document_key):
+                self._spend(weight)
 
     def _spend(self, frames: int) -> None:
         """Count what the client sent; too much of it is not even read."""
@@ -360,6 +399,7 @@ class Connection(asyncio.Protocol):
     def _message(self, payload: bytes) -> None:
         # Not the wire's state: a close that came with the same bytes has changed that already, but
         # what the client said before it counts.
+        self._weigh(payload)
         if self.session.state is State.ENDED:
             return
         try:

@@ -8,6 +8,7 @@ import gc
 import socket
 import time
 import weakref
+import zlib
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from websockets.protocol import OPEN
 
 from streaming.handshake import Wire
 from streaming.settings import StreamSettings
+from tests.streaming.browser import CLIENT_KEY, with_client_key
 from tests.streaming.stage import QUICK, Client, Stage, no, stage, until, upgrade_request
 from tests.streaming.writing import ENV, OTHER_KEY, SERVER_KEY, Ruleset, key_document
 
@@ -382,6 +384,43 @@ async def test_nobody_waits_while_much_is_read_of_others(on_stage: Stage) -> Non
             before = received.bytes_received
     assert written > 400_000
     assert most <= 256 * 1024, "more than one piece was read in one turn of the loop"
+
+
+async def test_what_inflates_to_much_is_read_over_many_turns_of_the_loop(on_stage: Stage) -> None:
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    later = compressor.compress(b'{"type":"later","x":"%b"}' % (b"x" * 65_000))
+    later += compressor.flush(zlib.Z_SYNC_FLUSH)[:-4]
+    frame = bytearray(Frame(Opcode.TEXT, later).serialize(mask=True))
+    frame[0] |= 0x40  # RSV1: deflated
+    async with on_stage.client(compression="deflate") as client:
+        await client.synchronise()
+        before = on_stage.gateway.counters.bytes_received
+        client.connection.transport.write(bytes(frame * 200))
+        ponged = asyncio.ensure_future(await client.connection.ping())
+        await until(lambda: on_stage.gateway.counters.bytes_received > before)
+        turns = 0
+        while not ponged.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 50
+
+
+async def test_a_client_key_may_not_send_as_much_as_a_server(
+    redis_client: redis.asyncio.Redis, ruleset: Ruleset
+) -> None:
+    await with_client_key(ruleset)
+    settings = msgspec.structs.replace(QUICK, heartbeat_s=30, closing_s=0.3)
+    later = '{"type":"later","x":"' + "x" * 60_000 + '"}'
+    async with stage(redis_client, settings) as running:
+        for key, sent in ((SERVER_KEY, (1000, "")), (CLIENT_KEY, (4429, "too many messages"))):
+            async with running.client(key) as client:
+                await until(lambda: any(each.environment for each in running.gateway.connections))
+                for _ in range(20):
+                    await client.connection.send(later)
+                if key == SERVER_KEY:
+                    await client.synchronise()
+                    await client.connection.close()
+                assert await client.closed() == sent
 
 
 @pytest.mark.parametrize("kind", [b"later", b"identify"])
