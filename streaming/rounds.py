@@ -87,20 +87,25 @@ class Rounds:
     def _slice(self) -> None:
         self._scheduled = False
         batch, self._left = self._left[-SLICE:], self._left[:-SLICE]
-        if self._broadcast is None:
-            for connection in batch:
-                self._environment.advance(connection)
-        else:
-            self._tell(self._broadcast, batch)
-        if self._left:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._slice)
-        else:
-            self._end()
+        try:
+            if self._broadcast is None:
+                while batch:
+                    self._environment.advance(batch.pop())
+            else:
+                self._tell(self._broadcast, batch)
+        finally:
+            # A fault with one connection must not be the end of the round, or of all rounds.
+            self._left += batch
+            if self._left:
+                self._scheduled = True
+                asyncio.get_running_loop().call_soon(self._slice)
+            else:
+                self._end()
 
     def _tell(self, broadcast: Broadcast, batch: list[Connection]) -> None:
         feed, sent, size = self._environment.feed, 0, 0
-        for connection in batch:
+        while batch:
+            connection = batch.pop()
             session, transport = connection.session, connection.transport
             frame = session.offer(feed, broadcast)
             if frame is not None and transport is not None:

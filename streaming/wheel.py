@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from typing import Protocol
 
 
@@ -57,10 +58,17 @@ class Wheel:
 
     def turn(self, now_s: float) -> None:
         """Visit whoever is due by ``now_s``, on the monotonic clock."""
-        for member in self._due(now_s):
-            delay_s = member.visit(now_s)
-            if delay_s is not None:
-                self.enter(member, delay_s)
+        due = deque(self._due(now_s))
+        try:
+            while due:
+                member = due.popleft()
+                delay_s = member.visit(now_s)
+                if delay_s is not None:
+                    self.enter(member, delay_s)
+        finally:
+            # A visit that fails must not cost the others theirs.
+            for member in due:
+                self.enter(member, 0)
 
     def _due(self, now_s: float) -> list[Member]:
         """Everybody up to the present first: nobody is visited twice because a turn was late."""

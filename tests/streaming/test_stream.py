@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
 import redis.asyncio
 from halyard_protocol.messages import Changes, Heartbeat, Resume, Snapshot
+from halyard_protocol.session.feed import Broadcast, Feed
+from halyard_protocol.session.server import ServerSession
 
+from streaming import rounds
 from streaming.settings import StreamSettings
 from tests.streaming.stage import QUICK, Stage, stage, until
 from tests.streaming.writing import ENV, Ruleset
@@ -123,6 +128,30 @@ async def test_a_new_epoch_sends_everybody_a_snapshot(on_stage: Stage, ruleset: 
         await ruleset.swap("g2", epoch=8)
         snapshot = await client.next_of(Snapshot)
     assert (snapshot.epoch, snapshot.seq) == ("8.1", 4)
+
+
+async def test_a_fault_with_one_connection_ends_neither_the_round_nor_those_after_it(
+    on_stage: Stage, ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = ServerSession.offer
+
+    def faulty(session: ServerSession, feed: Feed, broadcast: Broadcast) -> bytes | None:
+        if session is unlucky:
+            raise ArithmeticError
+        return offer(session, feed, broadcast)
+
+    monkeypatch.setattr(rounds, "SLICE", 2)
+    async with AsyncExitStack() as stack:
+        clients = []
+        for _ in range(4):
+            clients.append(await stack.enter_async_context(on_stage.client()))
+            await clients[-1].synchronise()
+        unlucky = list(on_stage.gateway.hub.environments[ENV].connections)[1].session
+        monkeypatch.setattr(ServerSession, "offer", faulty)
+        for seq in (11, 12):
+            await ruleset.change(("flag:a", {}))
+            for client in (clients[0], *clients[2:]):
+                await client.reach(seq)
 
 
 async def test_an_honest_rebuild_is_not_noticed(on_stage: Stage, ruleset: Ruleset) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from streaming.wheel import Wheel
 from tests.streaming.stage import until
 
@@ -29,6 +31,24 @@ def test_a_member_is_visited_about_when_it_asked() -> None:
     wheel.enter(member, 1.0)
     turned(wheel, 10)
     assert member.visits_s == [1.0, 3.0, 3.5]
+
+
+def test_a_visit_that_fails_costs_nobody_else_theirs() -> None:
+    class Faulty(Visited):
+        def visit(self, now_s: float) -> float | None:
+            super().visit(now_s)
+            raise ArithmeticError
+
+    wheel, faulty, members = Wheel(), Faulty(), [Visited(1.0) for _ in range(3)]
+    for member in (members[0], faulty, *members[1:]):
+        wheel.enter(member, 0.5)
+    wheel.turn(0.25)
+    with pytest.raises(ArithmeticError):
+        wheel.turn(0.5)
+    for step in range(3, 9):
+        wheel.turn(step * 0.25)
+    assert [len(member.visits_s) for member in members] == [2, 2, 2]
+    assert len(faulty.visits_s) == 1
 
 
 def test_a_member_that_asks_for_no_more_is_forgotten() -> None:
