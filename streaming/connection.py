@@ -149,11 +149,12 @@ class Connection(asyncio.Protocol):
             else:
                 self._read(data)
             self._flush()
+            self._gateway.intake.lacks(self, self._wire.unfinished + len(self._fragments or b""))
         except Exception:  # one of the three borders: one connection's failure stays its own
             log.exception("connection failed", environment=self._environment_id)
             self.close(CloseCode.INTERNAL, "internal error")
             if self._wire.state is CONNECTING:
-                self._cut()
+                self.cut()
 
     def eof_received(self) -> None:
         """The client will send no more; the transport closes itself."""
@@ -229,6 +230,14 @@ class Connection(asyncio.Protocol):
             self.transport.write(frame)
             self._gateway.counters.bytes_sent += len(frame)
 
+    def cut(self) -> None:
+        """End now, without a word."""
+        transport, self.transport = self.transport, None
+        if transport is not None:
+            self._gateway.counters.cut += 1
+            self._gateway.left(self)
+            transport.abort()
+
     def close(self, code: CloseCode, reason: str) -> None:
         """Say why, and close; the client has a few seconds to answer."""
         if self.transport is None or self._wire.state is not OPEN:
@@ -262,7 +271,7 @@ class Connection(asyncio.Protocol):
         if self._wire.state is OPEN:
             self.close(CloseCode.TOO_SLOW, "no hello in time")
         else:
-            self._cut()
+            self.cut()
 
     def _watch_stall(self, now_s: float) -> None:
         assert self.transport is not None  # noqa: S101
@@ -300,13 +309,6 @@ class Connection(asyncio.Protocol):
         closing_s = self._gateway.settings.closing_s
         self._deadline_s = self._gateway.now_s() + closing_s
         self._gateway.wheel.enter(self, closing_s)
-
-    def _cut(self) -> None:
-        transport, self.transport = self.transport, None
-        if transport is not None:
-            self._gateway.counters.cut += 1
-            self._gateway.left(self)
-            transport.abort()
 
     # --- bytes and frames
 

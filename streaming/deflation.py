@@ -29,6 +29,11 @@ class SharedDeflate(Extension):
         self._begun: bytearray | None = None
         """What has arrived of a compressed message of which more frames are to come."""
 
+    @property
+    def unfinished(self) -> int:
+        """How many bytes that is."""
+        return len(self._begun or b"")
+
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """Inflate a message in its last frame; those before it are handed on empty."""
         if frame.opcode in CTRL_OPCODES:

@@ -24,7 +24,7 @@ from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from streaming.deflation import SharedDeflateFactory
+from streaming.deflation import SharedDeflate, SharedDeflateFactory
 
 PATH = "/stream/v1"
 MAX_HEADERS = 128
@@ -57,6 +57,12 @@ class Wire(ServerProtocol):
     def wire_format(self) -> WireFormat:
         """What was agreed on; known once the handshake is complete."""
         return DEFLATED if self.extensions else PLAIN
+
+    @property
+    def unfinished(self) -> int:
+        """How many bytes it holds of a frame, or of a compressed message, that is not complete."""
+        begun = sum(each.unfinished for each in self.extensions if isinstance(each, SharedDeflate))
+        return len(self.reader.buffer) + begun
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         """Take ours where it is offered, and none where none is."""

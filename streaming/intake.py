@@ -24,6 +24,11 @@ TURN_KIB = 64
 MOST_KEPT_BYTES = 32 * 1024 * 1024
 """Who has to be kept waiting beyond that is closed."""
 
+NOTEWORTHY_BYTES = 4 * 1024
+"""Of an unfinished message; less than that everybody may keep."""
+MOST_UNFINISHED_BYTES = 32 * 1024 * 1024
+"""Of all unfinished messages; whoever began the oldest is cut off where there are more."""
+
 
 class Intake:
     """The line of those who are read on in turn."""
@@ -33,6 +38,9 @@ class Intake:
         self._kept: dict[Connection, bytes] = {}
         """What has come, and was not read yet."""
         self._kept_bytes = 0
+        self._unfinished: dict[Connection, int] = {}
+        """Bytes of messages of which the rest has not come, those begun first before."""
+        self._unfinished_bytes = 0
         self._weight = 0
         self._scheduled = False
 
@@ -68,8 +76,23 @@ class Intake:
         self._kept_bytes -= len(rest)
         return rest
 
+    def lacks(self, connection: Connection, held: int) -> None:
+        """So many bytes are held of a connection's message, of which the rest has not come."""
+        before = self._unfinished.get(connection, 0)
+        if held >= NOTEWORTHY_BYTES:
+            self._unfinished[connection] = held
+            self._unfinished_bytes += held - before
+        elif before:
+            del self._unfinished[connection]
+            self._unfinished_bytes -= before
+        while self._unfinished_bytes > MOST_UNFINISHED_BYTES:
+            oldest = next(iter(self._unfinished))
+            self.lacks(oldest, 0)
+            oldest.cut()
+
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
+        self.lacks(connection, 0)
         self._line.pop(connection, None)
         self.take(connection)
 

@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 
+from streaming import intake
 from streaming.handshake import Wire
 from streaming.settings import StreamSettings
 from tests.streaming.browser import CLIENT_KEY, with_client_key
@@ -403,6 +404,28 @@ async def test_what_inflates_to_much_is_read_over_many_turns_of_the_loop(on_stag
             await asyncio.sleep(0)
             turns += 1
         assert turns > 50
+
+
+@pytest.mark.parametrize("end", [False, True])
+async def test_who_began_the_oldest_of_too_many_unfinished_messages_is_cut_off(
+    on_stage: Stage, monkeypatch: pytest.MonkeyPatch, *, end: bool
+) -> None:
+    monkeypatch.setattr(intake, "MOST_UNFINISHED_BYTES", 100_000)
+    begun = Frame(Opcode.TEXT, b'{"type":"later","x":"%b' % (b"x" * 40_000), fin=False)
+    rest = Frame(Opcode.CONT, b'"}', fin=True)
+    async with on_stage.client() as first, on_stage.client() as second, on_stage.client() as third:
+        for client in (first, second, third):
+            await client.synchronise()
+            client.connection.transport.write(begun.serialize(mask=True))
+            if end:
+                client.connection.transport.write(rest.serialize(mask=True))
+            await (await client.connection.ping())
+        if end:
+            await (await first.connection.ping())
+        else:
+            assert await first.closed() == (1006, "")
+        for client in (second, third):
+            await (await client.connection.ping())
 
 
 async def test_a_client_key_may_not_send_as_much_as_a_server(
