@@ -169,13 +169,22 @@ def test_frames_are_encoded_once_and_anew_after_a_change(feed: Feed) -> None:
     assert feed.changes_since(3) is not first
 
 
-def test_only_a_few_catch_ups_are_kept(feed: Feed) -> None:
-    first = feed.changes_since(0)
-    feed.merge(delta(5, 20, a=20))
-    for since in range(CACHED_FRAMES):
+def test_only_a_few_catch_ups_are_kept() -> None:
+    feed = Feed()
+    feed.install(Stored("1.1", 100, 100, 0, {"flag:a": heavy("a", 50, 20_000)} | flags(b=100)))
+    first = feed.changes_since(60)
+    for since in reversed(range(CACHED_FRAMES)):
+        assert feed.changes_since(60) is first
         assert from_of(feed.changes_since(since)) == since
-    assert feed.changes_since(0) is not first
-    feed.changes_since(CACHED_FRAMES)
+    assert feed.changes_since(60) is not first
+    assert from_of(feed.changes_since(60)) == 60
+
+
+def test_only_a_few_welcomes_are_kept(feed: Feed) -> None:
+    first = feed.welcome("none", "1.1", 0)
+    for seq in range(1, CACHED_FRAMES + 1):
+        feed.welcome("none", "1.1", seq)
+    assert feed.welcome("none", "1.1", 0) is not first
 
 
 def test_a_crowd_at_many_positions_shares_what_is_much_the_same(feed: Feed) -> None:
@@ -258,6 +267,9 @@ def test_being_behind_is_a_later_epoch_or_a_seq_from_the_future(feed: Feed) -> N
     assert not feed.is_behind("1.1", 5)
     assert not feed.is_behind("1.0", 99)
     assert not feed.is_behind("nonsense", 99)
+    feed.checked("1.1", 5, 9)  # and a heartbeat may have told so
+    assert not feed.is_behind("1.1", 9)
+    assert feed.is_behind("1.1", 10)
 
 
 # --- snapshots that are made aside

@@ -72,6 +72,14 @@ def test_a_newcomer_waits_for_a_snapshot(feed: Feed) -> None:
     assert (session.state, session.epoch, session.sent) == (State.LIVE, "1.1", 8)
 
 
+def test_a_newcomer_is_promised_no_more_than_snapshot_and_changes_lead_to(feed: Feed) -> None:
+    feed.checked("1.1", 8, 20)
+    _, answer = ask(feed, None)
+    (welcome,) = decoded(answer)
+    assert isinstance(welcome, Welcome)
+    assert (welcome.intent, welcome.seq) == ("full", 8)
+
+
 def test_resuming_at_the_head_gets_nothing_but_a_welcome(feed: Feed) -> None:
     session, answer = ask(feed, Resume("1.1", 8))
     assert decoded(answer) == [Welcome("", "1.1", 8, "none", 15.0)]
@@ -214,6 +222,16 @@ def test_a_new_epoch_sends_everybody_a_snapshot(feed: Feed) -> None:
     assert session.state is State.WAITING
     assert session.snapshot(feed) is not None
     assert (session.epoch, session.sent) == ("2.0", 3)
+
+
+def test_a_new_epoch_that_begins_below_the_old_horizon_sends_its_snapshot_once(feed: Feed) -> None:
+    feed.install(stored(20, horizon=15))
+    session = live(feed, 20)
+    feed.install(stored(3, epoch="2.0"))
+    assert session.advance(feed) is None
+    assert session.snapshot(feed) is not None
+    assert session.advance(feed) is None
+    assert session.state is State.LIVE
 
 
 def test_a_position_that_falls_below_the_horizon_needs_a_snapshot(feed: Feed) -> None:
