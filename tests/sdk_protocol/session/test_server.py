@@ -126,6 +126,8 @@ def test_a_client_that_is_ahead_is_held_after_a_look(feed: Feed, resume: Resume)
     assert session.state is State.HELD
     assert session.heartbeat(feed) is None
     assert session.offer(feed, feed.broadcast(5)) is None
+    assert session.advance(feed) is None
+    assert session.state is State.HELD
 
 
 def test_a_look_may_mend_the_gateway_instead(feed: Feed) -> None:
@@ -224,6 +226,13 @@ def test_a_new_epoch_sends_everybody_a_snapshot(feed: Feed) -> None:
     assert (session.epoch, session.sent) == ("2.0", 3)
 
 
+def test_a_delta_of_a_new_epoch_is_nothing_to_a_session_of_the_old_one(feed: Feed) -> None:
+    session = live(feed, 8)
+    feed.install(stored(30, epoch="2.0"))
+    assert session.offer(feed, feed.broadcast(8)) is None
+    assert (session.epoch, session.sent) == ("1.1", 8)
+
+
 def test_a_new_epoch_that_begins_below_the_old_horizon_sends_its_snapshot_once(feed: Feed) -> None:
     feed.install(stored(20, horizon=15))
     session = live(feed, 20)
@@ -270,6 +279,14 @@ def test_an_ended_session_is_offered_nothing(feed: Feed) -> None:
     assert session.advance(feed) is None
     assert session.heartbeat(feed) is None
     assert session.snapshot(feed) is None
+
+
+def test_a_hello_that_was_due_at_the_end_is_not_answered(feed: Feed) -> None:
+    session = ServerSession()
+    session.hello(None)
+    session.end()
+    assert session.answer(feed) == ()
+    assert session.state is State.ENDED
 
 
 def test_a_goodbye_is_framed(feed: Feed) -> None:
