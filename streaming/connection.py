@@ -236,6 +236,9 @@ class Connection(asyncio.Protocol):
         if transport is not None:
             self._gateway.counters.cut += 1
             self._gateway.left(self)
+            # The transport says that it is gone in another turn of the loop: thousands may be cut.
+            self._wire.end()
+            self._fragments = None
             transport.abort()
 
     def close(self, code: CloseCode, reason: str) -> None:

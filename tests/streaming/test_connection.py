@@ -428,6 +428,18 @@ async def test_who_began_the_oldest_of_too_many_unfinished_messages_is_cut_off(
             await (await client.connection.ping())
 
 
+async def test_who_is_cut_off_gives_back_at_once_what_was_held(on_stage: Stage) -> None:
+    async with on_stage.client() as client:
+        await client.synchronise()
+        (connection,) = on_stage.gateway.connections
+        wires = {each for each in gc.get_objects() if type(each) is Wire}
+        client.connection.transport.write(b"\x81\xfe\x80\0\0\0\0\0" + b" " * 20_000)
+        await until(lambda: any(each.unfinished == 20_000 for each in wires))
+        connection.cut()
+        assert not any(each.unfinished for each in wires)
+        assert await client.closed() == (1006, "")
+
+
 async def test_a_client_key_may_not_send_as_much_as_a_server(
     redis_client: redis.asyncio.Redis, ruleset: Ruleset
 ) -> None:
