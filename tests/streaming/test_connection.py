@@ -434,7 +434,8 @@ async def test_who_is_cut_off_gives_back_at_once_what_was_held(on_stage: Stage) 
         (connection,) = on_stage.gateway.connections
         wires = {each for each in gc.get_objects() if type(each) is Wire}
         client.connection.transport.write(b"\x81\xfe\x80\0\0\0\0\0" + b" " * 20_000)
-        await until(lambda: any(each.unfinished == 20_000 for each in wires))
+        # Pongs that the client sends meanwhile are more of the same message.
+        await until(lambda: any(each.unfinished >= 20_000 for each in wires))
         connection.cut()
         assert not any(each.unfinished for each in wires)
         assert await client.closed() == (1006, "")

@@ -91,6 +91,7 @@ class FaultProxy:
             if not broken:
                 ours.write(data)
                 await ours.drain()
+        await self._keep_from_telling(broken)
 
     async def _back(self, theirs: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         broken = False
@@ -105,3 +106,9 @@ class FaultProxy:
                 return
             writer.write(data)
             await writer.drain()
+        await self._keep_from_telling(broken)
+
+    async def _keep_from_telling(self, broken: bool) -> None:
+        """One side has closed: of that the other hears no more than of anything else."""
+        if broken or self.frozen:
+            await asyncio.Event().wait()
