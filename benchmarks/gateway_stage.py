@@ -21,7 +21,9 @@ from streaming.settings import StreamSettings
 from tests.streaming.stage import until, yes
 from tests.streaming.writing import ENV, Ruleset
 
-UNDISTURBED = StreamSettings(heartbeat_s=3600, silence_s=3600, hello_timeout_s=3600)
+UNDISTURBED = StreamSettings(
+    heartbeat_s=3600, silence_s=3600, hello_timeout_s=3600, handshakes_per_second=1e6
+)
 
 
 @contextlib.asynccontextmanager
