@@ -207,6 +207,7 @@ async def test_a_client_with_its_snapshot_half_written_is_closed_when_nothing_mo
         await until(lambda: running.gateway.counters.closes[4408] == 1)
         await until(lambda: not running.gateway.connections)
         assert under_way(running) == 0
+        assert running.gateway.counters.behind == 0
 
 
 async def test_those_with_the_oldest_of_too_many_superseded_snapshots_are_closed(

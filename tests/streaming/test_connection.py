@@ -15,7 +15,14 @@ import msgspec
 import pytest
 import redis.asyncio
 from halyard_protocol.codec import encode
-from halyard_protocol.messages import Heartbeat, Resume, TrackingEvent, Welcome, track_frame
+from halyard_protocol.messages import (
+    Heartbeat,
+    Resume,
+    Snapshot,
+    TrackingEvent,
+    Welcome,
+    track_frame,
+)
 from halyard_sdk import AsyncClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -88,6 +95,18 @@ async def test_revoking_a_key_closes_its_connections_and_no_others(
         assert await revoked.closed() == (4401, "the key is wrong or was revoked")
         await other.reach(11)
         assert (await refusal(on_stage, SERVER_KEY))[0] == 4401
+
+
+async def test_a_key_that_is_not_in_another_epoch_is_closed_with_it(
+    on_stage: Stage, ruleset: Ruleset
+) -> None:
+    async with on_stage.client() as gone, on_stage.client(OTHER_KEY) as other:
+        await gone.synchronise()
+        await other.synchronise()
+        del ruleset.documents[key_document(SERVER_KEY)]
+        await ruleset.swap("g2", epoch=8)
+        assert await gone.closed() == (4401, "the key is wrong or was revoked")
+        assert (await other.next_of(Snapshot)).epoch == "8.1"
 
 
 async def test_the_key_may_come_in_the_query(on_stage: Stage) -> None:

@@ -5,7 +5,10 @@ import json
 
 import pytest
 from halyard_protocol.session.documents import Document, read_document
+from websockets.datastructures import Headers
+from websockets.http11 import Request
 
+from streaming.handshake import presented_key
 from streaming.keys import (
     SdkKey,
     allowed_origins,
@@ -45,6 +48,13 @@ def test_a_client_key_is_looked_up_by_itself() -> None:
 )
 def test_what_has_another_form_is_no_key(presented: str) -> None:
     assert read_key(presented) is None
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_before_a_key_is_read_in_any_case(scheme: str) -> None:
+    key = "abcdef012345-s-secret"
+    headers = Headers({"Authorization": f"{scheme} {key}"})
+    assert presented_key(Request("/stream/v1", headers)) == key
 
 
 def test_a_client_key_is_its_own_listening_key() -> None:
