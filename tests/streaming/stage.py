@@ -33,6 +33,8 @@ from tests.streaming.writing import SERVER_KEY
 
 M = TypeVar("M")
 
+CLOSED_WITHIN_S = 20.0
+
 QUICK = StreamSettings(
     heartbeat_s=0.2, watch_s=0.05, silence_s=0.2, probe_s=0.5, linger_s=60, hello_timeout_s=5
 )
@@ -135,8 +137,9 @@ class Client:
     async def closed(self) -> tuple[int | None, str]:
         """Listen until the server closes; how it did."""
         with contextlib.suppress(ConnectionClosed):
-            while True:
-                await self.next()
+            async with asyncio.timeout(CLOSED_WITHIN_S):
+                while True:
+                    await self.next()
         return self.connection.close_code, self.connection.close_reason or ""
 
     def _apply(self, message: ServerMessage | UnknownMessage) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import redis.exceptions
+
 from server.embedded.binaries import valkey_binary
 from tests.support.valkey_process import ValkeyProcess, free_ports, wait_until
 
@@ -87,4 +89,10 @@ class WatchedPair:
         """Lose the master; the replica comes back, as it was, and is made the master."""
         self.master.send(signal.SIGKILL)
         self.replica.send(signal.SIGCONT)
-        wait_until(lambda: self.replica.role() == "master")
+        wait_until(self._is_promoted)
+
+    def _is_promoted(self) -> bool:
+        try:
+            return self.replica.role() == "master"
+        except redis.exceptions.ConnectionError:
+            return False  # a sentinel cuts all clients of the server that it has promoted
