@@ -52,6 +52,7 @@ async def test_a_page_has_what_ofrep_answers_and_hears_of_changes_at_once(dev: D
 async def test_what_pages_exposed_is_in_the_analytics(dev: Dev) -> None:
     path = f"{CHECKOUT}/exposure-tracking"
     (await dev.http.put(path, json={"enabled": True})).raise_for_status()
+    await until_tracked(dev)
     async with page(dev, dev.key("client")) as connection:
         visitor = Browser(connection)
         await visitor.start({"key": "alice"})
@@ -73,6 +74,17 @@ async def test_a_page_from_elsewhere_is_refused(dev: Dev) -> None:
         assert (await Browser(connection).hello()).intent == "values"
     async with page(dev, key, origin="https://evil.example.org") as connection:
         assert (await Browser(connection).closed())[0] == 4403
+
+
+async def until_tracked(dev: Dev) -> None:
+    """Wait until the gateway knows what to count: of flags that are not tracked, nothing is."""
+    headers = {"Authorization": f"Bearer {dev.key('server')}"}
+    async with asyncio.timeout(10):
+        while (
+            b'"trackExposures":true'
+            not in (await dev.http.get("/sdk/v1/ruleset", headers=headers)).content
+        ):
+            await asyncio.sleep(0.02)
 
 
 async def by_ofrep(dev: Dev, visitor: str) -> dict[str, Any]:
