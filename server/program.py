@@ -125,18 +125,12 @@ async def _running(
     async with asyncio.TaskGroup() as tasks:
         writers = Writers(store, tasks, wakes.published)
         wakes.tell(writers.hear_of)
-        kept = timedelta(days=settings.tombstone_days)
-        projector = Projector(store, redis, kept) if "projector" in settings.roles else None
+        projector = _projector(settings, store, redis)
         if projector is not None:
             wakes.tell(projector.nudge)
         presence = RulesetsPresence(store, writers, rulesets)
         descriptors = raise_limit()
-        gateway = Gateway(
-            redis,
-            is_current=presence.is_current,
-            settings=_stream_settings(settings, descriptors),
-            upstream=UpstreamSettings(sampling=settings.context_samples),
-        )
+        gateway = _gateway(settings, redis, presence, descriptors)
         analytics, samples = Analytics(pool), ContextSamples(pool)
         keeper = CountKeeper(analytics, samples, settings.analytics_days, presence.is_gone)
         gateway.upstream.sink = keeper.write
@@ -175,6 +169,25 @@ async def _running(
         writers.stop()
         for task in running:
             task.cancel()
+
+
+def _projector(settings: Settings, store: EventStore, redis: RedisClient) -> Projector | None:
+    """None where that is no role of this process."""
+    if "projector" not in settings.roles:
+        return None
+    return Projector(store, redis, timedelta(days=settings.tombstone_days))
+
+
+def _gateway(
+    settings: Settings, redis: RedisClient, presence: RulesetsPresence, descriptors: Descriptors
+) -> Gateway:
+    """Every process has one: HTTP reads of it what it answers to SDK keys."""
+    return Gateway(
+        redis,
+        is_current=presence.is_current,
+        settings=_stream_settings(settings, descriptors),
+        upstream=UpstreamSettings(sampling=settings.context_samples),
+    )
 
 
 def _stream_settings(settings: Settings, descriptors: Descriptors) -> StreamSettings:
