@@ -110,7 +110,9 @@ class Question:
 
     def known(self) -> dict[bytes, Outcome]:
         """Outcomes of this form and of those before it, by what they say."""
-        known = {**self._former, **{each.said: each for each in self._outcomes.values()}}
+        given = {each.said: each for each in self._outcomes.values()}
+        # The newest come last, so that those are kept which are still given.
+        known = {said: each for said, each in self._former.items() if said not in given} | given
         return dict(list(known.items())[-KEPT_OUTCOMES:])
 
     @property

@@ -198,12 +198,15 @@ def test_only_those_are_told_who_get_something_else() -> None:
 
 
 def test_what_a_flag_gave_in_earlier_versions_is_let_go() -> None:
-    house = House(flag("a"))
+    house = House(flag("a", when=COUNTRY))
     house.comes("u")
+    german = house.comes({"key": "v", "country": "DE"})
     house.work()
+    off = {"key": "off", "value": "no"}
     for turn in range(KEPT_OUTCOMES + 20):
-        house.change(flag("a", variations=[{"key": "on", "value": f"{turn}"}]))
+        house.change(flag("a", when=COUNTRY, variations=[{"key": "on", "value": f"{turn}"}, off]))
         house.work()
+    assert len(house.heard[german]) == 1, "what is still given is not let go"
     (question,) = [each for each in house.audience._questions if each is not None]
     assert len(question.known()) == KEPT_OUTCOMES
 
