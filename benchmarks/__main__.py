@@ -13,6 +13,8 @@ QUESTIONS = (
     "fan_out",
     "connection_memory",
     "ofrep_bulk",
+    "big_project",
+    "flag_lists",
 )
 
 

@@ -37,23 +37,29 @@ class Stage:
 @contextlib.asynccontextmanager
 async def server_stage(flags: int, *, cpus: set[int] | None = None) -> AsyncIterator[Stage]:
     """A running server with so many flags, bound to ``cpus`` where given."""
-    async with database_stage() as servers:
-        with tempfile.TemporaryDirectory() as folder:
-            env = {
-                "HALYARD_DATABASE_URL": servers.database_url,
-                "HALYARD_REDIS_URL": servers.redis_url,
-                "HALYARD_ADMIN_EMAIL": "bench@example.org",
-                "HALYARD_ADMIN_PASSWORD": "a password of some length",
-                "HALYARD_ADMIN_TOKEN": TOKEN,
-                "HALYARD_LOG_LEVEL": "warning",
-                "HALYARD_DRAIN_SECONDS": "0",
-            }
-            process = HalyardProcess("serve", log=Path(folder) / "server.log", env=env)
-            async with process:
-                if cpus is not None:
-                    for thread in (Path("/proc") / str(process.pid) / "task").iterdir():
-                        os.sched_setaffinity(int(thread.name), cpus)
-                yield Stage(servers, process, await _prepare(process.url, flags))
+    async with database_stage() as servers, server_on(servers) as process:
+        if cpus is not None:
+            for thread in (Path("/proc") / str(process.pid) / "task").iterdir():
+                os.sched_setaffinity(int(thread.name), cpus)
+        yield Stage(servers, process, await _prepare(process.url, flags))
+
+
+@contextlib.asynccontextmanager
+async def server_on(servers: EmbeddedServers) -> AsyncIterator[HalyardProcess]:
+    """A running server, with whatever the database holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = {
+            "HALYARD_DATABASE_URL": servers.database_url,
+            "HALYARD_REDIS_URL": servers.redis_url,
+            "HALYARD_ADMIN_EMAIL": "bench@example.org",
+            "HALYARD_ADMIN_PASSWORD": "a password of some length",
+            "HALYARD_ADMIN_TOKEN": TOKEN,
+            "HALYARD_LOG_LEVEL": "warning",
+            "HALYARD_DRAIN_SECONDS": "0",
+        }
+        process = HalyardProcess("serve", log=Path(folder) / "server.log", env=env)
+        async with process:
+            yield process
 
 
 async def _prepare(url: str, flags: int) -> str:

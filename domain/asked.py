@@ -86,3 +86,23 @@ class OnSegment(Asked, frozen=True):
     def addressed(self, _project: str) -> Entity:
         """The entity that ``expected_revision`` speaks of."""
         return Entity("segment", self.segment)
+
+
+class OnChangeRequest(Asked, frozen=True):
+    """A command on a change request, by its id."""
+
+    change_request: str
+
+    def addressed(self, _project: str) -> Entity:
+        """The entity that ``expected_revision`` speaks of."""
+        return Entity("change-request", self.change_request)
+
+
+class OnWebhook(Asked, frozen=True):
+    """A command on a webhook, by its id."""
+
+    webhook: str
+
+    def addressed(self, _project: str) -> Entity:
+        """The entity that ``expected_revision`` speaks of."""
+        return Entity("webhook", self.webhook)

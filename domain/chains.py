@@ -5,10 +5,12 @@ Commands keep both free of circles, and short enough to be evaluated to their en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from domain.errors import LimitReached, WouldCycle
+
+K = TypeVar("K", bound=Hashable)
 
 Links: TypeAlias = Callable[[str], Iterable[str]]
 """What a key names directly; repeats are allowed."""
@@ -43,6 +45,65 @@ def reversed_links(keys: Iterable[str], onward: Links) -> Links:
         for named in onward(key):
             namers.setdefault(named, []).append(key)
     return lambda key: namers.get(key, ())
+
+
+class Reached(NamedTuple, Generic[K]):
+    """What a way leads to; ``through`` is what stands before it on a shortest way."""
+
+    key: K
+    depth: int
+    """Links from the start."""
+    through: K
+
+
+def reached(start: K, onward: Callable[[K], Iterable[K]]) -> Iterator[Reached[K]]:
+    """All to which a way leads from ``start``, nearest first, each once; without itself."""
+    seen, ring, depth = {start}, [start], 0
+    while ring:
+        depth += 1
+        farther: list[K] = []
+        for here in ring:
+            for there in onward(here):
+                if there not in seen:
+                    seen.add(there)
+                    farther.append(there)
+                    yield Reached(there, depth, here)
+        ring = farther
+
+
+def closed(keys: Iterable[K], onward: Callable[[K], Iterable[K]]) -> set[K]:
+    """The keys, and all to which a way leads from any of them."""
+    found = set(keys)
+    ahead = list(found)
+    while ahead:
+        for there in onward(ahead.pop()):
+            if there not in found:
+                found.add(there)
+                ahead.append(there)
+    return found
+
+
+def dependencies_first(keys: Iterable[K], onward: Callable[[K], Iterable[K]]) -> Iterator[K]:
+    """The keys, each after those to which a way leads from it, be it through others.
+
+    Where a way leads round, one of the keys on it is the first. However long a way is, it costs
+    no stack.
+    """
+    wanted = dict.fromkeys(keys)
+    seen: set[K] = set()
+    for start in wanted:
+        ahead = [] if start in seen else [(start, iter(onward(start)))]
+        seen.add(start)
+        while ahead:
+            here, links = ahead[-1]
+            there = next((link for link in links if link not in seen), None)
+            if there is not None:
+                seen.add(there)
+                ahead.append((there, iter(onward(there))))
+                continue
+            ahead.pop()
+            if here in wanted:
+                yield here
 
 
 def _height(key: str, onward: Links, known: dict[str, int]) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, get_args
 
 import msgspec
 from halyard_protocol.ruleset import (
@@ -29,10 +29,15 @@ from halyard_protocol.ruleset import (
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from domain import limits
 from domain.asked import Asked, OnEnvironment, OnFlag, OnKey, OnProject, OnSegment, OnSettings
+from domain.change_request_commands import ChangeRequestCommand, OpenChangeRequest
 from domain.decoding import decode
 from domain.events import MemberList, SdkKeyKind
 from domain.facts import Entity
+from domain.webhook_commands import CreateWebhook, WebhookCommand
+
+OverlapHours: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=limits.OVERLAP_HOURS)]
 
 # -- the project ---------------------------------------------------------------------------------
 
@@ -115,6 +120,12 @@ class UnprotectEnvironment(OnEnvironment, frozen=True):
     """Do not ask for the right to change protected environments any more."""
 
 
+class SetRequiredApprovals(OnEnvironment, frozen=True):
+    """Say how many others must approve of a change in the environment; 0 for none."""
+
+    required_approvals: int
+
+
 class DeleteEnvironment(OnEnvironment, frozen=True):
     """End the environment, with its SDK keys and every flag's settings in it."""
 
@@ -138,6 +149,27 @@ class SetSdkKeyOrigins(OnKey, frozen=True):
     """Say whose pages may use a client key; empty for anybody's."""
 
     origins: tuple[str, ...]
+
+
+class RotateSdkKey(OnKey, frozen=True):
+    """Issue a successor of a live key, and let the key itself live on for a while.
+
+    The successor is of the same kind, has the same origins, and the same name unless another is
+    given. ``successor``, its id, may be left empty, to be filled in. With no overlap the key ends
+    at once.
+    """
+
+    successor: str = ""
+    name: str | None = None
+    sha256: str | None = None
+    client_key: str | None = None
+    overlap_hours: OverlapHours = 24
+
+
+class SetSdkKeyExpiry(OnKey, frozen=True):
+    """Say until when a live key opens anything; None for as long as nobody revokes it."""
+
+    expires_at: datetime | None
 
 
 class RevokeSdkKey(OnKey, frozen=True):
@@ -379,9 +411,12 @@ Command: TypeAlias = (
     | SetEnvironmentAttributes
     | ProtectEnvironment
     | UnprotectEnvironment
+    | SetRequiredApprovals
     | DeleteEnvironment
     | IssueSdkKey
     | SetSdkKeyOrigins
+    | RotateSdkKey
+    | SetSdkKeyExpiry
     | RevokeSdkKey
     | CreateFlag
     | RenameFlag
@@ -402,6 +437,8 @@ Command: TypeAlias = (
     | RemoveSegmentMembers
     | ChangeSegmentRules
     | DeleteSegment
+    | WebhookCommand
+    | ChangeRequestCommand
 )
 
 COMMAND_TYPES: dict[str, type[Command]] = {
@@ -438,6 +475,12 @@ def complete(command: Command, new_id: NewId) -> Command:
             return replace(command, id=command.id or new_id())
         case IssueSdkKey():
             return replace(command, key=command.key or new_id())
+        case OpenChangeRequest():
+            return replace(command, change_request=command.change_request or new_id())
+        case CreateWebhook():
+            return replace(command, webhook=command.webhook or new_id())
+        case RotateSdkKey():
+            return replace(command, successor=command.successor or new_id())
         case CreateFlag():
             return replace(command, salt=command.salt or new_id())
         case AddRule():

@@ -76,7 +76,47 @@ def problem_of(message: str) -> Problem:
     path = _pointer(place.rstrip("`"))
     if missing:
         return Problem(f"{path}/{missing[1]}", "missing: this field is required")
-    return Problem(path, reason.replace("`", ""))
+    return Problem(path, in_words(reason))
+
+
+def in_words(reason: str) -> str:
+    """What msgspec says of a value, for people who have not read a line of Python."""
+    wrong_type = re.fullmatch(r"Expected `(.+?)`, got `(.+?)`", reason)
+    if wrong_type:
+        return f"is {_types(wrong_type[1])}, not {_types(wrong_type[2])}"
+    bound = re.fullmatch(r"Expected `(.+?)` (of length )?([<>]=?) (.+)", reason)
+    if bound:
+        sign, unit = _BOUNDS[bound[3]], _UNITS.get(bound[1], "") if bound[2] else ""
+        return f"is {_types(bound[1])} of {sign} {bound[4]}{unit}"
+    unlisted = re.fullmatch(r"Invalid (?:enum )?value (.+)", reason, re.DOTALL)
+    if unlisted:
+        return f"{unlisted[1]} is not among the values that are known here"
+    return _SENTENCES.get(reason, reason.replace("`", ""))
+
+
+def _types(names: str) -> str:
+    return " or ".join(_TYPES.get(name, name) for name in names.split(" | "))
+
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "datetime": "a time in quotes",
+    "null": "null",
+}
+_BOUNDS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
+_UNITS = {"str": " characters", "array": " items", "object": " members"}
+_SENTENCES = {
+    "Invalid RFC3339 encoded datetime": "is an RFC 3339 time, such as 2026-05-01T12:00:00Z",
+    "Expected `datetime` with a timezone component": (
+        "is a time with its zone, such as 2026-05-01T12:00:00Z"
+    ),
+    "Integer value out of range": "is a whole number of at most 64 bits",
+}
 
 
 def _pointer(path: str) -> str:

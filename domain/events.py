@@ -28,26 +28,13 @@ from halyard_protocol.ruleset import (
     Variation,
 )
 
+from domain.change_request_events import ChangeRequestEvent
+from domain.stored import Stored
+from domain.webhook_events import WebhookEvent
+
 SdkKeyKind: TypeAlias = Literal["server", "client"]
 MemberList: TypeAlias = Literal["included", "excluded"]
 """The two lists of a segment: keys that are always in it, and keys that never are."""
-
-
-class Stored(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    rename="camel",
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-):
-    """What all stored payloads share. The type's name in the log is the class's name."""
-
-    schema_version: ClassVar[int] = 1
-    critical: ClassVar[bool] = True
-
-    comment: str = ""
-    """Why, in the words of whoever asked for it."""
 
 
 # -- the project ---------------------------------------------------------------------------------
@@ -88,7 +75,7 @@ class EnvironmentCreated(Stored, frozen=True):
     """Opaque, twelve of a-z and 0-9, never used again; the key may be, after a deletion."""
     name: str
     protected: bool = False
-    attributes: dict[str, Any] = {}
+    attributes: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class EnvironmentRenamed(Stored, frozen=True):
@@ -117,6 +104,14 @@ class EnvironmentUnprotected(Stored, frozen=True):
     critical: ClassVar[bool] = False
 
 
+class RequiredApprovalsSet(Stored, frozen=True):
+    """So many others must approve of a change here; 0 for none."""
+
+    critical: ClassVar[bool] = False
+
+    approvals: int
+
+
 class EnvironmentDeleted(Stored, frozen=True):
     """The environment ended, with its SDK keys and every flag's settings in it."""
 
@@ -140,6 +135,12 @@ class SdkKeyOriginsSet(Stored, frozen=True):
     """Pages of these origins may use the client key; empty for those of any."""
 
     origins: tuple[str, ...]
+
+
+class SdkKeyExpirySet(Stored, frozen=True):
+    """The key opens nothing any more from ``expires_at`` on; None: it has no end again."""
+
+    expires_at: datetime | None
 
 
 class SdkKeyRevoked(Stored, frozen=True):
@@ -386,9 +387,11 @@ Event: TypeAlias = (
     | EnvironmentAttributesSet
     | EnvironmentProtected
     | EnvironmentUnprotected
+    | RequiredApprovalsSet
     | EnvironmentDeleted
     | SdkKeyIssued
     | SdkKeyOriginsSet
+    | SdkKeyExpirySet
     | SdkKeyRevoked
     | FlagCreated
     | FlagRenamed
@@ -409,6 +412,8 @@ Event: TypeAlias = (
     | SegmentMembersRemoved
     | SegmentRulesChanged
     | SegmentDeleted
+    | WebhookEvent
+    | ChangeRequestEvent
 )
 
 EVENT_TYPES: dict[str, type[Stored]] = {event.__name__: event for event in get_args(Event)}

@@ -16,6 +16,7 @@ from halyard_protocol.ruleset import SegmentKeys
 from msgspec.structs import replace
 
 from domain import events as e
+from domain.change_request_folds import CHANGE_REQUEST_FOLDS
 from domain.facts import Entity, Fact
 from domain.state import (
     Environment,
@@ -27,6 +28,8 @@ from domain.state import (
     SdkKey,
     SegmentDefinition,
 )
+from domain.stored import Stored
+from domain.webhook_folds import WEBHOOK_FOLDS
 
 Fold: TypeAlias = Callable[[ProjectState, Entity, Any, datetime], None]
 """Changes a state by an event that happened to an entity at an instant."""
@@ -114,7 +117,15 @@ def _project_deleted(
     state: ProjectState, _entity: Entity, _event: e.ProjectDeleted, _: datetime
 ) -> None:
     state.project = None
-    for table in (state.environments, state.keys, state.flags, state.settings, state.segments):
+    for table in (
+        state.environments,
+        state.keys,
+        state.flags,
+        state.settings,
+        state.segments,
+        state.webhooks,
+        state.change_requests,
+    ):
         table.clear()
 
 
@@ -155,6 +166,13 @@ def _sdk_key_origins_set(
 ) -> None:
     place = _place(entity)
     state.keys.put(place, replace(state.keys[place], origins=event.origins))
+
+
+def _sdk_key_expiry_set(
+    state: ProjectState, entity: Entity, event: e.SdkKeyExpirySet, _: datetime
+) -> None:
+    place = _place(entity)
+    state.keys.put(place, replace(state.keys[place], expires_at=event.expires_at))
 
 
 def _sdk_key_revoked(state: ProjectState, entity: Entity, _: e.SdkKeyRevoked, at: datetime) -> None:
@@ -289,7 +307,7 @@ def _members_removed(
     return _with_members(segment, event.members, tuple(held for held in shrunk if held.keys))
 
 
-FOLDS: dict[type[e.Stored], Fold] = {
+FOLDS: dict[type[Stored], Fold] = {
     e.ProjectCreated: _project_created,
     e.ProjectRenamed: _project_renamed,
     e.ProjectDeleted: _project_deleted,
@@ -301,9 +319,13 @@ FOLDS: dict[type[e.Stored], Fold] = {
     ),
     e.EnvironmentProtected: _change_environment(lambda row, _: replace(row, protected=True)),
     e.EnvironmentUnprotected: _change_environment(lambda row, _: replace(row, protected=False)),
+    e.RequiredApprovalsSet: _change_environment(
+        lambda row, event: replace(row, required_approvals=event.approvals)
+    ),
     e.EnvironmentDeleted: _environment_deleted,
     e.SdkKeyIssued: _sdk_key_issued,
     e.SdkKeyOriginsSet: _sdk_key_origins_set,
+    e.SdkKeyExpirySet: _sdk_key_expiry_set,
     e.SdkKeyRevoked: _sdk_key_revoked,
     e.FlagCreated: _flag_created,
     e.FlagRenamed: _change_flag(lambda row, event: replace(row, name=event.name)),
@@ -348,5 +370,7 @@ FOLDS: dict[type[e.Stored], Fold] = {
     e.SegmentMembersRemoved: _change_segment(_members_removed),
     e.SegmentRulesChanged: _change_segment(lambda row, event: replace(row, rules=event.rules)),
     e.SegmentDeleted: _segment_deleted,
+    **WEBHOOK_FOLDS,
+    **CHANGE_REQUEST_FOLDS,
 }
 """What each event type does."""

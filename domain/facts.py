@@ -8,7 +8,18 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 import msgspec
 
 EntityKind: TypeAlias = Literal[
-    "project", "environment", "flag", "segment", "key", "account", "token", "settings"
+    "project",
+    "environment",
+    "flag",
+    "segment",
+    "key",
+    "change-request",
+    "webhook",
+    "account",
+    "group",
+    "role",
+    "token",
+    "settings",
 ]
 
 EventT_co = TypeVar("EventT_co", covariant=True)
@@ -50,3 +61,5 @@ class Issuer(msgspec.Struct, frozen=True):
 
     actor_id: str
     now: datetime
+    cause: str = ""
+    """What is carried out, such as a change request; empty for itself."""

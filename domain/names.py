@@ -24,7 +24,7 @@ from halyard_protocol.validation import value_problem
 from domain import limits
 from domain.errors import InvalidCommand
 
-_PLACE_KEY = re.compile(r"[a-z0-9][a-z0-9-]*")
+PLACE_KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ENVIRONMENT_ID = re.compile(r"[a-z0-9]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEPT_ATTRIBUTES = ("key", "kind")
@@ -40,7 +40,7 @@ def refuse(*checks: Iterable[Problem]) -> None:
 
 def place_key_problems(path: str, key: str) -> Problems:
     """The key of a project or an environment: it stands in addresses."""
-    if not _PLACE_KEY.fullmatch(key):
+    if not PLACE_KEY_PATTERN.fullmatch(key):
         reason = f"'{key}' is no key: use a-z, 0-9 and '-', beginning with a letter or a digit"
         yield Problem(path, reason)
     yield from text_problems(path, key, limits.PLACE_KEY_LENGTH)

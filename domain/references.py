@@ -1,7 +1,7 @@
 """Who names whom: which flags, variations and segments rest on which.
 
-Nothing is indexed: these walks happen when something is to be removed, which is rare, and an
-index would have to be kept right at every other command.
+Nothing is indexed but which settings have prerequisites: these walks happen when something is to be
+removed, which is rare, and an index would have to be kept right at every other command.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from halyard_protocol.conditions import (
     Leaf,
     Not,
 )
-from halyard_protocol.ruleset import SegmentRule, Serve
+from halyard_protocol.ruleset import Rule, SegmentRule, Serve
 
 from domain.errors import Use
 from domain.facts import Entity
@@ -35,8 +35,8 @@ def segments_in(condition: Condition) -> Iterator[str]:
             yield from (value for value in condition.values if isinstance(value, str))
 
 
-def segments_of_rules(rules: Iterable[SegmentRule]) -> Iterator[str]:
-    """The keys of segments that a segment's rules name, with repeats."""
+def segments_of_rules(rules: Iterable[SegmentRule | Rule]) -> Iterator[str]:
+    """The keys of segments that the rules of a segment or of a flag name, with repeats."""
     for rule in rules:
         yield from segments_in(rule.when)
 
@@ -75,7 +75,7 @@ def prerequisite_uses(state: ProjectState, flag: str) -> tuple[Use, ...]:
     """Where a flag is a prerequisite: of which flags (archived ones too), in which environment."""
     return _ordered(
         Use(Entity("flag", dependent, environment), "prerequisites")
-        for (dependent, environment), settings in state.settings.items()
+        for (dependent, environment), settings in state.settings.noted()
         if any(prerequisite.flag == flag for prerequisite in settings.prerequisites)
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from halyard_protocol.codec import decoder
@@ -26,11 +26,13 @@ from halyard_protocol.ruleset import (
     Variation,
 )
 
+from domain.change_request_events import Base
 from domain.events import SdkKeyKind
 from domain.facts import Entity
 from domain.tables import Table
+from domain.webhooks import Template, WebhookFilter
 
-FOLD_VERSION = 2
+FOLD_VERSION = 5
 """Raised whenever a dump of older code is no longer what this code would make of the same log."""
 
 
@@ -51,6 +53,8 @@ class Environment(msgspec.Struct, frozen=True):
     protected: bool
     attributes: dict[str, Any]
     created_at: datetime
+    required_approvals: int = 0
+    """How many others must approve of a change here."""
 
 
 class SdkKey(msgspec.Struct, frozen=True):
@@ -66,6 +70,12 @@ class SdkKey(msgspec.Struct, frozen=True):
     revoked_at: datetime | None = None
     origins: tuple[str, ...] = ()
     """Whose pages may use a client key; empty for anybody's."""
+    expires_at: datetime | None = None
+    """From when on it opens nothing; None where it has no end."""
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it was not revoked, and its end has not come."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 class FlagDefinition(msgspec.Struct, frozen=True, gc=False):
@@ -104,6 +114,11 @@ class FlagSettings(msgspec.Struct, frozen=True, gc=False):
     track_exposures: bool = False
 
 
+def rests_on_flags(settings: FlagSettings) -> bool:
+    """Whether other flags are prerequisites."""
+    return bool(settings.prerequisites)
+
+
 class SegmentDefinition(msgspec.Struct, frozen=True, gc=False):
     """A named set of contexts."""
 
@@ -115,6 +130,57 @@ class SegmentDefinition(msgspec.Struct, frozen=True, gc=False):
     rules: tuple[SegmentRule, ...]
     salt: str
     created_at: datetime
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """Who is told of what. ``target`` and the secrets name rows of a table beside the log."""
+
+    id: str
+    name: str
+    description: str
+    address: str
+    target: str
+    headers: tuple[str, ...]
+    filter: WebhookFilter
+    template: Template
+    secret: str
+    enabled: bool
+    created_at: datetime
+    begun_at: int
+    """The seq of the event that last said where to go on."""
+    begins_after: int
+    """Where: the first event that is delivered is the next one after this seq."""
+    disabled_because: str = ""
+    previous_secret: str | None = None
+    previous_until: datetime | None = None
+
+
+ChangeRequestStatus: TypeAlias = Literal["open", "rejected", "applied", "withdrawn"]
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """Who approved of a change request as it stands, and when."""
+
+    account: str
+    at: datetime
+
+
+class ChangeRequest(msgspec.Struct, frozen=True):
+    """Commands that wait for approval, or have been carried out or given up."""
+
+    id: str
+    title: str
+    description: str
+    commands: tuple[dict[str, Any], ...]
+    base: tuple[Base, ...]
+    """What they change, as of when they were written."""
+    authors: tuple[str, ...]
+    """Accounts that wrote or edited it: they approve of nothing in it."""
+    created_at: datetime
+    status: ChangeRequestStatus = "open"
+    approvals: tuple[Approval, ...] = ()
+    closed_at: datetime | None = None
+    """When it was applied or withdrawn; None before."""
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
@@ -133,6 +199,7 @@ class ProjectState:
     """One project as of one seq. ``project`` is None before its creation and after its end."""
 
     __slots__ = (
+        "change_requests",
         "environments",
         "flags",
         "keys",
@@ -141,6 +208,7 @@ class ProjectState:
         "segments",
         "settings",
         "voided",
+        "webhooks",
     )
 
     def __init__(self, of: ProjectState | None = None) -> None:
@@ -149,9 +217,14 @@ class ProjectState:
         self.keys: Table[tuple[str, str], SdkKey] = Table(of.keys if of else None)
         """By (key id, environment); revoked ones stay until their environment ends."""
         self.flags: Table[str, FlagDefinition] = Table(of.flags if of else None)
-        self.settings: Table[tuple[str, str], FlagSettings] = Table(of.settings if of else None)
-        """By (flag, environment): one row for each pair that exists."""
+        self.settings: Table[tuple[str, str], FlagSettings] = Table(
+            of.settings if of else None, rests_on_flags
+        )
+        """By (flag, environment): one row for each pair that exists. Those that
+        :func:`rests_on_flags` are noted."""
         self.segments: Table[str, SegmentDefinition] = Table(of.segments if of else None)
+        self.webhooks: Table[str, Webhook] = Table(of.webhooks if of else None)
+        self.change_requests: Table[str, ChangeRequest] = Table(of.change_requests if of else None)
         self.marks: Table[Entity, Mark] = Table(of.marks if of else None)
         """Also of entities that ended: a key taken anew goes on counting."""
         self.voided: Table[int, str] = Table(of.voided if of else None)
@@ -172,6 +245,21 @@ class ProjectState:
         """
         return ProjectState(self)
 
+    def copy(self) -> ProjectState:
+        """The same rows in a state of its own: for a thread, while this one goes on."""
+        copied = ProjectState()
+        copied.project = self.project
+        copied.environments = self.environments.copy()
+        copied.keys = self.keys.copy()
+        copied.flags = self.flags.copy()
+        copied.settings = self.settings.copy()
+        copied.segments = self.segments.copy()
+        copied.webhooks = self.webhooks.copy()
+        copied.change_requests = self.change_requests.copy()
+        copied.marks = self.marks.copy()
+        copied.voided = self.voided.copy()
+        return copied
+
     def absorb(self, overlay: ProjectState) -> None:
         """Take over what was folded into an overlay of this state."""
         self.project = overlay.project
@@ -180,6 +268,8 @@ class ProjectState:
         self.flags.absorb(overlay.flags)
         self.settings.absorb(overlay.settings)
         self.segments.absorb(overlay.segments)
+        self.webhooks.absorb(overlay.webhooks)
+        self.change_requests.absorb(overlay.change_requests)
         self.marks.absorb(overlay.marks)
         self.voided.absorb(overlay.voided)
 
@@ -198,6 +288,8 @@ class _Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     flags: list[FlagDefinition]
     settings: list[tuple[str, str, FlagSettings]]
     segments: list[SegmentDefinition]
+    webhooks: list[Webhook]
+    change_requests: list[ChangeRequest]
     marks: list[tuple[Entity, Mark]]
     voided: list[tuple[int, str]]
 
@@ -212,6 +304,11 @@ _encoder = msgspec.json.Encoder(enc_hook=_write_hook, order="deterministic")
 _decoder = decoder(_Snapshot)
 
 
+def encode_row(row: object) -> bytes:
+    """Write a row, or what holds rows, as JSON: the same bytes for equal rows."""
+    return _encoder.encode(row)
+
+
 def dump(state: ProjectState) -> bytes:
     """Write a state as JSON: the same bytes for equal states, however they came about."""
     snapshot = _Snapshot(
@@ -221,6 +318,8 @@ def dump(state: ProjectState) -> bytes:
         [row for _, row in sorted(state.flags.items())],
         [(*key, state.settings[key]) for key in sorted(state.settings)],
         [row for _, row in sorted(state.segments.items())],
+        [row for _, row in sorted(state.webhooks.items())],
+        [row for _, row in sorted(state.change_requests.items())],
         sorted(state.marks.items(), key=_by_entity),
         sorted(state.voided.items()),
     )
@@ -247,6 +346,10 @@ def load(source: bytes) -> ProjectState:
         state.settings.put((flag_key, environment_key), settings)
     for segment in snapshot.segments:
         state.segments.put(segment.key, segment)
+    for webhook in snapshot.webhooks:
+        state.webhooks.put(webhook.id, webhook)
+    for request in snapshot.change_requests:
+        state.change_requests.put(request.id, request)
     for entity, mark in snapshot.marks:
         state.marks.put(entity, mark)
     for seq, reason in snapshot.voided:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
-from halyard_protocol.codec import convert, decoder, encode
+from halyard_protocol.codec import convert, decoder, encode, to_builtins
 
-from domain.events import EVENT_TYPES, Event, Stored
-from domain.system import SYSTEM_EVENT_TYPES, SystemEvent
+from domain.events import EVENT_TYPES, Event
+from domain.stored import HASHES, Stored
+from domain.system.events import SYSTEM_EVENT_TYPES, SystemEvent
 
 Upcast: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 """From the JSON object of one version to that of the next; pure."""
@@ -28,7 +29,22 @@ def _without_origins(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-UPCASTS: dict[tuple[str, int], Upcast] = {("SdkKeyIssued", 1): _without_origins}
+def _without_scope(body: dict[str, Any]) -> dict[str, Any]:
+    """Before tokens had scopes and ends, each opened all of its account, for ever."""
+    return body
+
+
+def _name_alone(body: dict[str, Any]) -> dict[str, Any]:
+    """Before there were other settings, the name was the only one."""
+    kept = {field: value for field, value in body.items() if field != "name"}
+    return {**kept, "settings": {"name": body["name"]}}
+
+
+UPCASTS: dict[tuple[str, int], Upcast] = {
+    ("SdkKeyIssued", 1): _without_origins,
+    ("TokenIssued", 1): _without_scope,
+    ("SettingsChanged", 1): _name_alone,
+}
 """By (type, version that it raises)."""
 
 _decoders = {name: decoder(event) for name, event in TYPES.items()}
@@ -77,6 +93,25 @@ def decode_event(type_name: str, schema_version: int, body: bytes) -> Any:
         return convert(_raised(known, schema_version, body, UPCASTS), known)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedEvent(type_name, schema_version, str(error)) from error
+
+
+def shown_event(type_name: str, schema_version: int, body: bytes) -> Any:
+    """The same for people and other services: without the hashes of secrets.
+
+    What this version cannot read is as it was stored, but for them.
+    """
+    content: Any
+    try:
+        event = decode_event(type_name, schema_version, body)
+    except (UnknownEvent, MalformedEvent):
+        if not any(name.encode() in body for name in HASHES):
+            return msgspec.Raw(body)
+        content = msgspec.json.decode(body)
+    else:
+        if not any(hasattr(event, name) for name in HASHES):
+            return event
+        content = to_builtins(event)
+    return {name: value for name, value in content.items() if name not in HASHES}
 
 
 def _raised(

@@ -15,12 +15,20 @@ Rooms:
     analytics    what SDKs have counted, outside of the log: added up, read, forgotten
     counts       the rows and batches in which gateways hand that over
     contexts     a bounded sample of what contexts look like
+    origins      where commands came from, outside of the log: read, erased, forgotten
+    refusals     what accounts were refused, outside of the log and bounded
     accounts     personal data of operators, which no event may hold
+    logins       who is logged in since when, and refresh tokens, which are used once
+    login_secrets what signs access tokens, and what lets somebody choose a password
+    identities   who comes from identity providers, and which roles that gave
+    login_flows  logins that are under way at a provider: each comes back once
+    token_uses   when tokens were last used
+    webhooks     credentials and cursors of webhooks, and what became of deliveries
     pool         connections, whether they lead to the history that was known, how long one waits
     histogram    how long things took, as counts: for every package above, too
     migrate      the schema, forward only
     schema_dump  what all migrations come to: ``schema.sql``, for people to read
-    statements   the SQL of ``queries.sql``, by name
+    statements   the SQL of ``queries.sql`` and its neighbours, by name
     errors       what asyncpg raises, translated once
 
 Invariants (each with a test):

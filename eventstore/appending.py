@@ -21,6 +21,7 @@ from eventstore.log import (
     Forked,
     Head,
     NewCommand,
+    Origin,
     Recorded,
     StoredEvent,
 )
@@ -28,6 +29,8 @@ from eventstore.statements import statement
 
 MISSING_PAGE = 1000
 """Events that one answer of a caller who is behind brings along."""
+
+UNKNOWN_ORIGIN = Origin()
 
 _HEAD, _KEY, _RECORDED, _EVENT = slice(1, 5), slice(6, 8), slice(8, 11), slice(11, None)
 """Where the statement ``append`` has its columns; slices of a row are tuples."""
@@ -42,7 +45,12 @@ async def append(connection: asyncpg.pool.PoolConnectionProxy, batch: Batch) -> 
 
 def _arguments(batch: Batch) -> tuple[Any, ...]:
     head = (batch.log_id, batch.expected_seq, batch.expected_hash, MISSING_PAGE)
-    return (*head, *_of_commands(batch.commands), *_of_events(batch.commands))
+    return (
+        *head,
+        *_of_commands(batch.commands),
+        *_of_events(batch.commands),
+        *_origins_of(batch.commands),
+    )
 
 
 def _of_commands(commands: tuple[NewCommand, ...]) -> tuple[list[Any], ...]:
@@ -55,6 +63,18 @@ def _of_commands(commands: tuple[NewCommand, ...]) -> tuple[list[Any], ...]:
         [command.command_id for command in commands],
         [command.correlation_id for command in commands],
         [command.causation_id for command in commands],
+    )
+
+
+def _origins_of(commands: tuple[NewCommand, ...]) -> tuple[list[Any] | None, ...]:
+    if not any(command.origin for command in commands):
+        return (None, None, None, None)
+    origins = [command.origin or UNKNOWN_ORIGIN for command in commands]
+    return (
+        [origin.credential_kind for origin in origins],
+        [origin.credential_id for origin in origins],
+        [origin.address for origin in origins],
+        [origin.user_agent for origin in origins],
     )
 
 

@@ -73,6 +73,17 @@ class NewEvent(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where a command came from: personal data, kept beside the log and never in it."""
+
+    credential_kind: str | None = None
+    """Such as ``token`` or ``session``; None where no credential was shown."""
+    credential_id: str | None = None
+    address: str | None = None
+    """Of the peer; None where there was none, or it was forgotten."""
+    user_agent: str | None = None
+
+
 class NewCommand(msgspec.Struct, frozen=True):
     """A command, or an atomic batch of commands, that was accepted: one answer, one delta."""
 
@@ -87,6 +98,7 @@ class NewCommand(msgspec.Struct, frozen=True):
     events: tuple[NewEvent, ...]
     correlation_id: str | None = None
     causation_id: str | None = None
+    origin: Origin | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ SELECT
     (missing).recorded_at, (missing).hash
 FROM append_events(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-    $22
+    $22, $23, $24, $25, $26
 );
 
 -- name: lock_head
@@ -84,7 +84,8 @@ stored AS (
 SELECT EXISTS (SELECT FROM at);
 
 -- name: thin_snapshots
--- Keeps the newest few ($4), and of the older ones the first of each span of $5 events.
+-- Keeps the newest few ($4), and of the older ones the first of each span of $5 events; of those from
+-- before a seq ($6) the first of five times as many.
 DELETE FROM snapshot AS old
 WHERE old.log_id = $1 AND old.fold = $2 AND old.fold_version = $3
     AND old.seq < (
@@ -96,7 +97,9 @@ WHERE old.log_id = $1 AND old.fold = $2 AND old.fold_version = $3
     AND EXISTS (
         SELECT FROM snapshot AS earlier
         WHERE earlier.log_id = $1 AND earlier.fold = $2 AND earlier.fold_version = $3
-            AND earlier.seq < old.seq AND earlier.seq / $5 = old.seq / $5
+            AND earlier.seq < old.seq
+            AND earlier.seq / (CASE WHEN old.seq < $6 THEN 5 ELSE 1 END * $5)
+                = old.seq / (CASE WHEN old.seq < $6 THEN 5 ELSE 1 END * $5)
     );
 
 -- name: load_snapshot
@@ -109,19 +112,191 @@ WHERE stored.log_id = $1 AND stored.fold = $2 AND stored.fold_version = $3 AND s
     )
 ORDER BY stored.seq DESC LIMIT 1;
 
+-- name: origins
+-- Of the commands of events ($2); an event without one has a command whose origin is not known.
+SELECT of_event.seq, origin.credential_kind, origin.credential_id, origin.address,
+    origin.user_agent
+FROM unnest($2::bigint[]) AS of_event (seq)
+CROSS JOIN LATERAL (
+    SELECT * FROM command_origin
+    WHERE log_id = $1 AND last_seq >= of_event.seq ORDER BY last_seq LIMIT 1
+) AS origin
+WHERE origin.first_seq <= of_event.seq;
+
+-- name: erase_origins
+DELETE FROM command_origin WHERE actor_id = $1;
+
+-- name: forget_addresses
+-- A part of them ($2) at a time, so that no transaction is long.
+UPDATE command_origin SET address = NULL, user_agent = NULL
+WHERE (log_id, last_seq) IN (
+    SELECT log_id, last_seq FROM command_origin
+    WHERE recorded_at < $1 AND (address IS NOT NULL OR user_agent IS NOT NULL)
+    ORDER BY recorded_at LIMIT $2
+);
+
 -- name: insert_account
 INSERT INTO account (account_id, email, name, password_hash) VALUES ($1, $2, $3, $4)
-RETURNING account_id, email, name, password_hash, created_at;
+RETURNING account_id, email, name, password_hash, created_at, email_verified, erased_at;
 
 -- name: account_by_id
-SELECT account_id, email, name, password_hash, created_at FROM account WHERE account_id = $1;
+SELECT account_id, email, name, password_hash, created_at, email_verified, erased_at
+FROM account WHERE account_id = $1;
 
 -- name: account_by_email
-SELECT account_id, email, name, password_hash, created_at FROM account
-WHERE lower(email) = lower($1);
+SELECT account_id, email, name, password_hash, created_at, email_verified, erased_at
+FROM account WHERE lower(email) = lower($1);
+
+-- name: accounts_by_ids
+SELECT account_id, email, name, password_hash, created_at, email_verified, erased_at
+FROM account WHERE account_id = ANY ($1);
+
+-- name: search_accounts
+-- $1 is the text, with what LIKE would take for a wildcard escaped.
+SELECT account_id, email, name, password_hash, created_at, email_verified, erased_at
+FROM account WHERE $1 = '' OR name ILIKE '%' || $1 || '%' OR email ILIKE '%' || $1 || '%';
 
 -- name: set_password_hash
 UPDATE account SET password_hash = $2 WHERE account_id = $1 RETURNING account_id;
+
+-- name: change_profile
+-- NULL leaves a value as it is; another address has yet to be verified.
+UPDATE account SET
+    name = coalesce($2, name),
+    email = coalesce($3, email),
+    email_verified = email_verified AND ($3 IS NULL OR lower($3) = lower(email))
+WHERE account_id = $1 AND erased_at IS NULL
+RETURNING account_id, email, name, password_hash, created_at, email_verified, erased_at;
+
+-- name: verify_email
+UPDATE account SET email_verified = true WHERE account_id = $1 AND lower(email) = lower($2)
+RETURNING account_id;
+
+-- name: remove_account
+DELETE FROM account WHERE account_id = $1;
+
+-- name: erase_account
+WITH erased AS (
+    UPDATE account SET
+        email = NULL, name = '', password_hash = NULL, email_verified = false,
+        erased_at = coalesce(erased_at, now())
+    WHERE account_id = $1
+    RETURNING account_id
+), sessions AS (
+    DELETE FROM login_session USING erased WHERE login_session.account_id = erased.account_id
+), secrets AS (
+    DELETE FROM one_time_secret USING erased WHERE one_time_secret.account_id = erased.account_id
+)
+SELECT account_id FROM erased;
+
+-- name: begin_login
+WITH begun AS (
+    INSERT INTO login_session (
+        session_id, account_id, provider, address, user_agent, cookie_sha256
+    ) VALUES ($1, $2, $3, $4, $5, $6)
+    RETURNING
+        session_id, account_id, provider, address, user_agent, cookie_sha256 IS NOT NULL AS browser,
+        created_at, used_at, ended_at
+), refreshing AS (
+    INSERT INTO refresh_token (sha256, session_id)
+    SELECT $7, session_id FROM begun WHERE $7::text IS NOT NULL
+)
+SELECT * FROM begun;
+
+-- name: login_by_id
+SELECT
+    session_id, account_id, provider, address, user_agent, cookie_sha256 IS NOT NULL,
+    created_at, used_at, ended_at
+FROM login_session WHERE session_id = $1;
+
+-- name: login_by_cookie
+SELECT
+    session_id, account_id, provider, address, user_agent, cookie_sha256 IS NOT NULL,
+    created_at, used_at, ended_at
+FROM login_session WHERE cookie_sha256 = $1;
+
+-- name: logins_of
+SELECT
+    session_id, account_id, provider, address, user_agent, cookie_sha256 IS NOT NULL,
+    created_at, used_at, ended_at
+FROM login_session WHERE account_id = $1 AND ended_at IS NULL
+ORDER BY created_at DESC, session_id;
+
+-- name: touch_login
+UPDATE login_session SET used_at = clock_timestamp() WHERE session_id = $1;
+
+-- name: presented_refresh_token
+-- Locks the login, so that of two who present one token the second one sees it used.
+SELECT
+    refresh_token.used_at,
+    session_id, account_id, provider, address, user_agent, cookie_sha256 IS NOT NULL,
+    created_at, login_session.used_at, ended_at
+FROM login_session JOIN refresh_token USING (session_id)
+WHERE refresh_token.sha256 = $1
+FOR UPDATE;
+
+-- name: follow_refresh_token
+-- $1 is used now, $2 takes its place; what was used long ago ($4) is forgotten.
+WITH used AS (
+    UPDATE refresh_token SET used_at = clock_timestamp() WHERE sha256 = $1 RETURNING session_id
+), forgotten AS (
+    DELETE FROM refresh_token USING used
+    WHERE refresh_token.session_id = used.session_id
+        AND refresh_token.used_at < clock_timestamp() - $4::interval
+), following AS (
+    INSERT INTO refresh_token (sha256, session_id) SELECT $2, session_id FROM used
+)
+UPDATE login_session SET used_at = clock_timestamp(), address = $3
+FROM used WHERE login_session.session_id = used.session_id;
+
+-- name: end_login
+UPDATE login_session SET ended_at = clock_timestamp()
+WHERE session_id = $1 AND account_id = $2 AND ended_at IS NULL RETURNING session_id;
+
+-- name: end_logins
+-- All of an account, but for $2 where it is given.
+UPDATE login_session SET ended_at = clock_timestamp()
+WHERE account_id = $1 AND ended_at IS NULL AND session_id IS DISTINCT FROM $2
+RETURNING session_id;
+
+-- name: forget_logins
+DELETE FROM login_session
+WHERE ended_at < now() - interval '1 day'
+    OR used_at < now() - $1::interval OR created_at < now() - $2::interval;
+
+-- name: set_one_time_secret
+-- An account has one at most: an older one opens nothing any more.
+INSERT INTO one_time_secret (sha256, account_id, expires_at)
+VALUES ($1, $2, clock_timestamp() + $3::interval)
+ON CONFLICT (account_id)
+    DO UPDATE SET sha256 = excluded.sha256, expires_at = excluded.expires_at
+RETURNING expires_at;
+
+-- name: one_time_secret
+SELECT account_id FROM one_time_secret WHERE sha256 = $1 AND expires_at > clock_timestamp();
+
+-- name: take_one_time_secret
+DELETE FROM one_time_secret WHERE sha256 = $1 AND expires_at > clock_timestamp()
+RETURNING account_id;
+
+-- name: withdraw_one_time_secret
+DELETE FROM one_time_secret WHERE account_id = $1;
+
+-- name: forget_one_time_secrets
+DELETE FROM one_time_secret WHERE expires_at < now();
+
+-- name: signing_keys
+SELECT key_id, secret, signs_until, verifies_until FROM signing_key
+WHERE verifies_until > clock_timestamp() ORDER BY signs_until;
+
+-- name: add_signing_key
+-- Only where there is none that signs; two processes that race add two, which does no harm.
+INSERT INTO signing_key (key_id, secret, signs_until, verifies_until)
+SELECT $1, $2, clock_timestamp() + $3::interval, clock_timestamp() + $3::interval + $4::interval
+WHERE NOT EXISTS (SELECT 1 FROM signing_key WHERE signs_until > clock_timestamp());
+
+-- name: forget_signing_keys
+DELETE FROM signing_key WHERE verifies_until < now();
 
 -- name: content
 SELECT content, fold_version FROM ruleset_content WHERE log_id = $1 AND environment = $2;
@@ -311,3 +486,12 @@ SELECT what, reason, least(sum(count), 9007199254740991)::bigint AS count
 FROM upstream_loss
 WHERE environment_id = $1 AND slot >= $2 AND slot < $3
 GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- name: note_token_uses
+INSERT INTO token_use (token_id, used_at)
+SELECT * FROM unnest($1::text[], $2::timestamptz[])
+ON CONFLICT (token_id) DO UPDATE SET used_at = excluded.used_at
+WHERE token_use.used_at < excluded.used_at;
+
+-- name: token_uses_of
+SELECT token_id, used_at FROM token_use WHERE token_id = ANY($1::text[]);

@@ -34,7 +34,7 @@ CREATE TABLE public.event (
     hash bytea NOT NULL
 );
 
-CREATE FUNCTION public.append_events(to_log text, expected_seq bigint, expected_hash bytea, page_size integer, actor_ids text[], idempotency_keys text[], request_hashes bytea[], outcomes bytea[], last_events integer[], command_ids text[], correlation_ids text[], causation_ids text[], command_numbers integer[], event_ids text[], environments text[], entity_kinds text[], entity_keys text[], revisions bigint[], types text[], schema_versions integer[], criticals boolean[], bodies bytea[]) RETURNS TABLE(answer text, head_epoch bigint, head_seq bigint, head_hash bytea, head_at timestamp with time zone, first_at timestamp with time zone, recorded public.command, missing public.event)
+CREATE FUNCTION public.append_events(to_log text, expected_seq bigint, expected_hash bytea, page_size integer, actor_ids text[], idempotency_keys text[], request_hashes bytea[], outcomes bytea[], last_events integer[], command_ids text[], correlation_ids text[], causation_ids text[], command_numbers integer[], event_ids text[], environments text[], entity_kinds text[], entity_keys text[], revisions bigint[], types text[], schema_versions integer[], criticals boolean[], bodies bytea[], credential_kinds text[] DEFAULT NULL::text[], credential_ids text[] DEFAULT NULL::text[], addresses text[] DEFAULT NULL::text[], user_agents text[] DEFAULT NULL::text[]) RETURNS TABLE(answer text, head_epoch bigint, head_seq bigint, head_hash bytea, head_at timestamp with time zone, first_at timestamp with time zone, recorded public.command, missing public.event)
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
@@ -108,6 +108,21 @@ BEGIN
         events := events || next_event;
     END LOOP;
     INSERT INTO event SELECT * FROM unnest(events);
+
+    IF credential_kinds IS NOT NULL THEN
+        -- A command without events left nothing behind that could be asked about.
+        INSERT INTO command_origin
+            SELECT to_log, head.last_seq + c.last_event, head.last_seq + c.before + 1, c.actor_id,
+                c.credential_kind, c.credential_id, c.address, c.user_agent, first_at
+            FROM unnest(
+                last_events, 0 || last_events, actor_ids, credential_kinds, credential_ids,
+                addresses, user_agents
+            ) AS c (
+                last_event, before, actor_id, credential_kind, credential_id, address, user_agent
+            )
+            WHERE c.last_event > c.before
+                AND coalesce(c.credential_kind, c.address, c.user_agent) IS NOT NULL;
+    END IF;
 
     answer := 'appended';
     head_epoch := head.epoch;
@@ -324,10 +339,24 @@ CREATE FUNCTION public.turn_of_days() RETURNS void
 
 CREATE TABLE public.account (
     account_id text NOT NULL COLLATE pg_catalog."C",
-    email text NOT NULL,
+    email text,
     name text NOT NULL,
     password_hash text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    email_verified boolean DEFAULT false NOT NULL,
+    erased_at timestamp with time zone
+);
+
+CREATE TABLE public.command_origin (
+    log_id text NOT NULL COLLATE pg_catalog."C",
+    last_seq bigint NOT NULL,
+    first_seq bigint NOT NULL,
+    actor_id text NOT NULL COLLATE pg_catalog."C",
+    credential_kind text COLLATE pg_catalog."C",
+    credential_id text COLLATE pg_catalog."C",
+    address text,
+    user_agent text,
+    recorded_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.context_attribute (
@@ -361,11 +390,87 @@ CREATE TABLE public.exposure_count (
 )
 PARTITION BY RANGE (slot);
 
+CREATE TABLE public.identity (
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    identity_id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    provider text NOT NULL COLLATE pg_catalog."C",
+    linked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
 CREATE TABLE public.installation (
     only_one boolean DEFAULT true NOT NULL,
     system_identifier bigint NOT NULL,
     timeline integer NOT NULL,
     CONSTRAINT installation_only_one_check CHECK (only_one)
+);
+
+CREATE TABLE public.login_flow (
+    browser_sha256 text NOT NULL COLLATE pg_catalog."C",
+    provider text NOT NULL,
+    state text NOT NULL,
+    nonce text NOT NULL,
+    verifier text NOT NULL,
+    redirect_uri text NOT NULL,
+    return_to text NOT NULL,
+    account_id text COLLATE pg_catalog."C",
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.login_session (
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    provider text NOT NULL,
+    address text NOT NULL,
+    user_agent text NOT NULL,
+    cookie_sha256 text COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    used_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone
+);
+
+CREATE TABLE public.one_time_secret (
+    sha256 text NOT NULL COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.provider_role (
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    provider text NOT NULL COLLATE pg_catalog."C",
+    project text NOT NULL COLLATE pg_catalog."C",
+    role text NOT NULL COLLATE pg_catalog."C"
+);
+
+CREATE TABLE public.refresh_token (
+    sha256 text NOT NULL COLLATE pg_catalog."C",
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    used_at timestamp with time zone
+);
+
+CREATE TABLE public.refused_action (
+    refusal_id bigint NOT NULL,
+    actor_id text NOT NULL COLLATE pg_catalog."C",
+    credential_kind text COLLATE pg_catalog."C",
+    credential_id text COLLATE pg_catalog."C",
+    permission text NOT NULL COLLATE pg_catalog."C",
+    project text COLLATE pg_catalog."C",
+    environment text COLLATE pg_catalog."C",
+    method text NOT NULL COLLATE pg_catalog."C",
+    route text NOT NULL COLLATE pg_catalog."C",
+    address text,
+    times bigint NOT NULL,
+    refused_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.refused_action ALTER COLUMN refusal_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.refused_action_refusal_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.ruleset_content (
@@ -381,6 +486,13 @@ CREATE TABLE public.schema_migration (
     applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
+CREATE TABLE public.signing_key (
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    secret bytea NOT NULL,
+    signs_until timestamp with time zone NOT NULL,
+    verifies_until timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.snapshot (
     log_id text NOT NULL COLLATE pg_catalog."C",
     fold text NOT NULL COLLATE pg_catalog."C",
@@ -389,6 +501,11 @@ CREATE TABLE public.snapshot (
     hash bytea NOT NULL,
     digest bytea NOT NULL,
     state bytea NOT NULL
+);
+
+CREATE TABLE public.token_use (
+    token_id text NOT NULL COLLATE pg_catalog."C",
+    used_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.tracked_event_count (
@@ -418,8 +535,53 @@ CREATE TABLE public.upstream_loss (
 )
 PARTITION BY RANGE (slot);
 
+CREATE TABLE public.webhook_credential (
+    credential_id text NOT NULL COLLATE pg_catalog."C",
+    log_id text NOT NULL COLLATE pg_catalog."C",
+    webhook text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    value bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT webhook_credential_kind_check CHECK ((kind = ANY (ARRAY['target'::text, 'secret'::text])))
+);
+
+CREATE TABLE public.webhook_cursor (
+    log_id text NOT NULL COLLATE pg_catalog."C",
+    webhook text NOT NULL COLLATE pg_catalog."C",
+    begun_at bigint DEFAULT 0 NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    seen_seq bigint DEFAULT 0 NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    holder text COLLATE pg_catalog."C",
+    leased_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.webhook_delivery (
+    log_id text NOT NULL COLLATE pg_catalog."C",
+    webhook text NOT NULL COLLATE pg_catalog."C",
+    delivery_id uuid NOT NULL,
+    first_seq bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    events integer NOT NULL,
+    outcome text NOT NULL COLLATE pg_catalog."C",
+    attempts integer NOT NULL,
+    status integer,
+    duration_ms integer NOT NULL,
+    error text NOT NULL,
+    excerpt text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.command_origin
+    ADD CONSTRAINT command_origin_pkey PRIMARY KEY (log_id, last_seq);
 
 ALTER TABLE ONLY public.command
     ADD CONSTRAINT command_pkey PRIMARY KEY (log_id, actor_id, idempotency_key);
@@ -436,11 +598,41 @@ ALTER TABLE ONLY public.event
 ALTER TABLE ONLY public.exposure_count
     ADD CONSTRAINT exposure_count_pkey PRIMARY KEY (environment_id, flag, slot, version, variation, reason);
 
+ALTER TABLE ONLY public.identity
+    ADD CONSTRAINT identity_identity_id_key UNIQUE (identity_id);
+
+ALTER TABLE ONLY public.identity
+    ADD CONSTRAINT identity_pkey PRIMARY KEY (issuer, subject);
+
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (only_one);
 
 ALTER TABLE ONLY public.log_head
     ADD CONSTRAINT log_head_pkey PRIMARY KEY (log_id);
+
+ALTER TABLE ONLY public.login_flow
+    ADD CONSTRAINT login_flow_pkey PRIMARY KEY (browser_sha256);
+
+ALTER TABLE ONLY public.login_session
+    ADD CONSTRAINT login_session_cookie_sha256_key UNIQUE (cookie_sha256);
+
+ALTER TABLE ONLY public.login_session
+    ADD CONSTRAINT login_session_pkey PRIMARY KEY (session_id);
+
+ALTER TABLE ONLY public.one_time_secret
+    ADD CONSTRAINT one_time_secret_account_id_key UNIQUE (account_id);
+
+ALTER TABLE ONLY public.one_time_secret
+    ADD CONSTRAINT one_time_secret_pkey PRIMARY KEY (sha256);
+
+ALTER TABLE ONLY public.provider_role
+    ADD CONSTRAINT provider_role_pkey PRIMARY KEY (account_id, provider, project, role);
+
+ALTER TABLE ONLY public.refresh_token
+    ADD CONSTRAINT refresh_token_pkey PRIMARY KEY (sha256);
+
+ALTER TABLE ONLY public.refused_action
+    ADD CONSTRAINT refused_action_pkey PRIMARY KEY (refusal_id);
 
 ALTER TABLE ONLY public.ruleset_content
     ADD CONSTRAINT ruleset_content_pkey PRIMARY KEY (log_id, environment);
@@ -448,8 +640,14 @@ ALTER TABLE ONLY public.ruleset_content
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.signing_key
+    ADD CONSTRAINT signing_key_pkey PRIMARY KEY (key_id);
+
 ALTER TABLE ONLY public.snapshot
     ADD CONSTRAINT snapshot_pkey PRIMARY KEY (log_id, fold, fold_version, seq);
+
+ALTER TABLE ONLY public.token_use
+    ADD CONSTRAINT token_use_pkey PRIMARY KEY (token_id);
 
 ALTER TABLE ONLY public.tracked_event_count
     ADD CONSTRAINT tracked_event_count_pkey PRIMARY KEY (environment_id, name, slot);
@@ -460,7 +658,20 @@ ALTER TABLE ONLY public.upstream_batch
 ALTER TABLE ONLY public.upstream_loss
     ADD CONSTRAINT upstream_loss_pkey PRIMARY KEY (environment_id, slot, what, reason);
 
+ALTER TABLE ONLY public.webhook_credential
+    ADD CONSTRAINT webhook_credential_pkey PRIMARY KEY (credential_id);
+
+ALTER TABLE ONLY public.webhook_cursor
+    ADD CONSTRAINT webhook_cursor_pkey PRIMARY KEY (log_id, webhook);
+
+ALTER TABLE ONLY public.webhook_delivery
+    ADD CONSTRAINT webhook_delivery_pkey PRIMARY KEY (log_id, webhook, delivery_id);
+
 CREATE UNIQUE INDEX account_by_email ON public.account USING btree (lower(email));
+
+CREATE INDEX command_origin_by_actor ON public.command_origin USING btree (actor_id);
+
+CREATE INDEX command_origin_by_age ON public.command_origin USING btree (recorded_at) WHERE ((address IS NOT NULL) OR (user_agent IS NOT NULL));
 
 CREATE INDEX context_attribute_by_day ON public.context_attribute USING btree (last_on);
 
@@ -474,8 +685,48 @@ CREATE INDEX event_by_time ON public.event USING btree (log_id, recorded_at);
 
 CREATE INDEX event_by_type ON public.event USING btree (log_id, type, seq);
 
+CREATE INDEX identity_by_account ON public.identity USING btree (account_id, linked_at);
+
+CREATE INDEX login_flow_by_account ON public.login_flow USING btree (account_id);
+
+CREATE INDEX login_flow_by_end ON public.login_flow USING btree (expires_at);
+
+CREATE INDEX login_session_by_account ON public.login_session USING btree (account_id, created_at);
+
+CREATE INDEX login_session_by_use ON public.login_session USING btree (used_at);
+
+CREATE INDEX refresh_token_by_session ON public.refresh_token USING btree (session_id, used_at);
+
+CREATE INDEX refused_action_by_actor ON public.refused_action USING btree (actor_id, refusal_id);
+
 CREATE INDEX upstream_batch_by_time ON public.upstream_batch USING btree (written_at);
+
+CREATE INDEX webhook_credential_by_webhook ON public.webhook_credential USING btree (log_id, webhook);
+
+CREATE INDEX webhook_cursor_by_due ON public.webhook_cursor USING btree (due_at);
+
+CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (attempted_at);
+
+CREATE INDEX webhook_delivery_by_time ON public.webhook_delivery USING btree (log_id, webhook, attempted_at, delivery_id);
 
 CREATE TRIGGER event_is_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change_of_history();
 
 ALTER TABLE public.event ENABLE ALWAYS TRIGGER event_is_immutable;
+
+ALTER TABLE ONLY public.identity
+    ADD CONSTRAINT identity_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(account_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.login_flow
+    ADD CONSTRAINT login_flow_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(account_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.login_session
+    ADD CONSTRAINT login_session_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(account_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.one_time_secret
+    ADD CONSTRAINT one_time_secret_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(account_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provider_role
+    ADD CONSTRAINT provider_role_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(account_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refresh_token
+    ADD CONSTRAINT refresh_token_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.login_session(session_id) ON DELETE CASCADE;

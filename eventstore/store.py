@@ -16,6 +16,7 @@ from itertools import starmap
 from typing import Any
 
 import asyncpg
+from msgspec.structs import replace
 
 from domain.facts import Entity
 from eventstore import appending
@@ -31,13 +32,22 @@ from eventstore.log import (
     StoredEvent,
     empty_head,
 )
-from eventstore.searching import Search, search_statement, unit_statement
+from eventstore.searching import (
+    Search,
+    Slice,
+    reach_statement,
+    search_statement,
+    slice_statement,
+    unit_statement,
+)
 from eventstore.statements import statement
 
 PAGE_SIZE = 2_000
 NEWEST_SNAPSHOTS = 3
-SNAPSHOT_SPAN = 5_000
+SNAPSHOT_SPAN = 2_000
 """Of the older snapshots one is kept in each span of this many events."""
+NEAR_EVENTS = 250_000
+"""So far back from a new snapshot; of those from before, in five times the span."""
 MAX_SEQ = 2**63 - 1
 
 
@@ -127,6 +137,23 @@ class EventStore:
         text, arguments = search_statement(log_id, search)
         return _events(await self._rows(text, *arguments))
 
+    async def search_slice(self, log_id: str, search: Search, walked: int) -> Slice:
+        """The same, looking at ``walked`` events at most of those that one index leads to.
+
+        It takes a bounded time, however few of them match; see :class:`Slice` for how far it came.
+        """
+        if search.before is None:
+            # What is appended between the two statements must not count as looked at; nor must it
+            # shift where a slice from the newest on has ended.
+            search = replace(search, before=(await self.head(log_id)).last_seq + 1)
+        text, arguments = slice_statement(log_id, search, walked)
+        found = _events(await self._rows(text, *arguments))
+        if len(found) == search.limit:
+            return Slice(tuple(found), found[-1].seq)
+        text, arguments = reach_statement(log_id, search, walked)
+        reached = await self._rows(text, *arguments)
+        return Slice(tuple(found), reached[0][0] if reached else None)
+
     async def events_between_revisions(
         self, log_id: str, entity: Entity, after_revision: int, limit: int = 100
     ) -> list[StoredEvent]:
@@ -165,7 +192,8 @@ class EventStore:
         on_log = await self._row(
             "save_snapshot", *fold, snapshot.seq, snapshot.hash, digest, snapshot.state
         )
-        await self._rows(statement("thin_snapshots"), *fold, NEWEST_SNAPSHOTS, SNAPSHOT_SPAN)
+        near = snapshot.seq - NEAR_EVENTS
+        await self._rows(statement("thin_snapshots"), *fold, NEWEST_SNAPSHOTS, SNAPSHOT_SPAN, near)
         return bool(on_log[0])
 
     async def load_snapshot(

@@ -9,6 +9,7 @@ tombstone, so that whoever resumes learns of it.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -43,6 +44,8 @@ class SdkKeyDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int
     origins: tuple[str, ...] = ()
     """Whose pages may use it. Left out for anybody's: the bytes of before there were any."""
+    expires_at: datetime | None = msgspec.field(name="expiresAt", default=None)
+    """From when on it opens nothing. Left out where it has no end."""
 
 
 class _Tombstone(msgspec.Struct, frozen=True):
@@ -129,7 +132,8 @@ def environment_document(environment: state.Environment, version: int) -> bytes:
 
 def sdk_key_document(key: state.SdkKey, version: int) -> bytes:
     """A key that was not revoked."""
-    return _encoder.encode(SdkKeyDocument(key.id, key.kind, key.name, version, key.origins))
+    shown = SdkKeyDocument(key.id, key.kind, key.name, version, key.origins, key.expires_at)
+    return _encoder.encode(shown)
 
 
 def tombstone(key: str, version: int) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from domain import events as e
 from domain.facts import Entity
 from domain.state import ProjectState
+from domain.stored import Stored
 from eventstore.log import GENESIS, StoredEvent
 from projections.documents import (
     ENVIRONMENT_DOCUMENT,
@@ -169,13 +170,14 @@ def _key_changed(
     to.of(entity).touch(key_document_name(row.sha256, row.client_key), at)
 
 
-TOUCHES: dict[type[e.Stored], Touch] = {
+TOUCHES: dict[type[Stored], Touch] = {
     e.ProjectDeleted: _project_ends,
     e.EnvironmentCreated: _environment_begins,
     e.EnvironmentAttributesSet: _environment_here,
     e.EnvironmentDeleted: _environment_ends,
     e.SdkKeyIssued: _key_issued,
     e.SdkKeyOriginsSet: _key_changed,
+    e.SdkKeyExpirySet: _key_changed,
     e.SdkKeyRevoked: _key_changed,
     e.FlagCreated: _flag_everywhere,
     e.FlagClientSideExposed: _flag_everywhere,

@@ -3,8 +3,8 @@
 For: taking commands over HTTP and the command line, deciding and appending them, and running the
 gateway and the projector beside that. It alone knows every other package, and nothing imports it.
 It must never write an event but through :mod:`server.writing`, never keep what neither a log nor
-the table of accounts gives back (but for counts, which may be lost), and never let a role die
-without ending the process.
+the table of accounts gives back (but for counts and refusals, which may be lost), and never let a
+role die without ending the process.
 
 Rooms:
     program       the composition root: which roles run, in what order they start and stop
@@ -15,12 +15,20 @@ Rooms:
     redis_client  the one client of a process, with a time limit on every command
     redis_url     what the setting of Redis may say: one server, a cluster, Sentinels
     wakes         word that a log has grown, within the process and to others
+    addresses     where changes came from, forgotten when it is old
     counting      what SDKs have counted: written as it comes, forgotten when it is old
+    refusals      what accounts were refused: noted, written together, forgotten
     readiness     what ``/readyz`` says, and when a ruleset is as current as its log
+    token_use     when tokens are used, noted off the way of requests
     installation  the first account and its token
     credentials   passwords, tokens and keys: drawn and hashed
+    logins        how people come in, and what ends a login
     writing       the only write path: one writer for each log in use
     evaluating    what flags answer, from the folded state of a project
+    searching     which flags, out of many
+    reverting     how things were, and what it takes to put them back
+    webhooks      telling other services what happens, from the log
+    oidc          logging in by identity providers
     metrics       what ``/metrics`` answers
     http          routes, problems, paging, OpenAPI
     cli           the command ``halyard``

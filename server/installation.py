@@ -7,17 +7,18 @@ unique in the database, and a command that was carried out before is refused by 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import structlog
 
 from domain.errors import KeyTaken
-from domain.system import SYSTEM_LOG, CreateAccount, IssueToken, RevokeToken
+from domain.system.commands import CreateAccount, IssueToken, RevokeToken
+from domain.system.permissions import ADMIN
+from domain.system.vocabulary import SYSTEM_LOG
 from eventstore.accounts import Account, Accounts, EmailTaken
 from server.credentials import fingerprint, hash_password, new_id
 from server.writing.submission import Submission
 from server.writing.writers import Writers
-
-ADMIN = "admin"
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,7 @@ async def ensure_token(writers: Writers, account_id: str, secret: str, name: str
     """Let ``secret`` open the account, if it does not already."""
     state = (await writers.system()).state
     digest = fingerprint(secret)
-    if state.holder(digest) is not None:
+    if state.holder(digest, datetime.now(UTC)) is not None:
         return
     command = IssueToken(token=new_id(), account=account_id, sha256=digest, name=name)
     await _accepted_or_done(writers, account_id, command)

@@ -43,6 +43,9 @@ def set_up_logs(level: str, form: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # They write each address that is asked into the log, of which all may be a secret.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel("WARNING")
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).setLevel("WARNING")

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import msgspec
 
+from server.oidc.providers import BadProviders, Provider, read_providers
 from server.redis_url import read_redis_url
 
 Role = Literal["api", "gateway", "projector"]
 ROLES: tuple[Role, ...] = ("api", "gateway", "projector")
+Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 LEVELS = ("debug", "info", "warning", "error")
 PREFIX = "HALYARD_"
+OF_COMMANDS = frozenset({"HALYARD_URL", "HALYARD_TOKEN"})
+"""Read by commands that ask a server; a server that is started beside them passes them over."""
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
 class SettingsError(Exception):
@@ -53,6 +60,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_connections_per_key: int = 0
     handshakes_per_second: float = 2_000.0
     metrics_token: str = ""
+    trusted_proxies: Networks = ()
+    webhook_networks: tuple[str, ...] = PRIVATE_NETWORKS
+    webhook_days: float = 3.0
+    oidc_file: str = ""
+    identity_providers: tuple[Provider, ...] = ()
+    """What stands in ``oidc_file``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +105,7 @@ class Setting:
             case bool():
                 return str(value).lower()
             case tuple():
-                return ",".join(value)
+                return ",".join(map(str, value)) or None
             case float():
                 return f"{value:g}"
             case _:
@@ -145,6 +158,25 @@ def _roles(text: str) -> tuple[Role, ...]:
     if not named or set(named) - set(ROLES):
         raise ValueError(f"some of {', '.join(ROLES)}, separated by commas")
     return cast("tuple[Role, ...]", named)
+
+
+def _networks(text: str) -> Networks:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ValueError("networks such as 10.0.0.0/8 or ::1, separated by commas") from None
+
+
+def _networks_or_none(text: str) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if text.strip() == "none":
+        return ()
+    try:
+        if not named:
+            raise ValueError
+        return tuple(str(ip_network(each)) for each in named)
+    except ValueError:
+        raise ValueError("networks such as 10.0.0.0/8, separated by commas, or none") from None
 
 
 def _yes_or_no(text: str) -> bool:
@@ -218,6 +250,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "metrics_token", "What /metrics asks for; all may read it without.", _long(20), secret=True
     ),
+    Setting(
+        "trusted_proxies",
+        "Networks of proxies whose X-Forwarded-For is believed; empty: nobody's is.",
+        _networks,
+    ),
+    Setting(
+        "webhook_networks",
+        "Networks beyond the public ones that administrators may open to webhooks at most.",
+        _networks_or_none,
+    ),
+    Setting("oidc_file", "File of identity providers, JSON or TOML, read at the start.", _long(1)),
+    Setting("webhook_days", "Days of failing after which a webhook is dead.", _number(0.001, 365)),
 )
 
 
@@ -241,13 +285,23 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> S
             shown = "" if setting.secret else f" '{text}'"
             problems.append(f"{setting.variable}{shown} cannot be used; it takes {allowed}")
     problems += _missing(values, refused)
+    if "oidc_file" in values:
+        try:
+            providers = read_providers(Path(values["oidc_file"]), environ)
+            values["identity_providers"] = providers
+        except BadProviders as bad:
+            problems += [
+                f"{PREFIX}OIDC_FILE '{values['oidc_file']}' cannot be used: "
+                f"{found.path or 'it'} {found.reason}"
+                for found in bad.problems
+            ]
     if problems:
         raise SettingsError(tuple(problems))
     return Settings(**values)
 
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
-    known = {setting.variable for setting in SETTINGS}
+    known = {setting.variable for setting in SETTINGS} | OF_COMMANDS
     return [
         f"{name} is not a setting; `halyard settings` lists them all"
         for name in sorted(environ)

@@ -12,6 +12,7 @@ Rooms:
     framing       frames of a server, whose bytes serve every connection
     deflation     permessage-deflate, of which no connection keeps a state
     keys          SDK keys as clients present them
+    live_keys     which of them open an environment now, and what happens when one ends
     environment   one environment in use: its feed, its connections, what follows from news
     browsers      connections with client keys, which get values: worked out in slices
     caller        the key of an HTTP request, while it is being judged

@@ -3,7 +3,7 @@
 An environment takes it for a visitor, as it does a connection whose key has not been found yet.
 
 NotServed
-├── KeyRefused     the key is wrong or was revoked, for good
+├── KeyRefused     the key is wrong, was revoked, or has ended: for good
 └── NotAvailable   it cannot be told at present; try again shortly
 """
 
@@ -23,7 +23,7 @@ class NotServed(Exception):
 
 
 class KeyRefused(NotServed):
-    """The key has not the form of one, is unknown, or was revoked."""
+    """The key has not the form of one, is unknown, was revoked, or has come to its end."""
 
 
 class NotAvailable(NotServed):

@@ -42,7 +42,7 @@ from streaming.browsers import Browsers
 from streaming.caller import Caller
 from streaming.feed_evaluator import FeedEvaluator
 from streaming.framing import framed
-from streaming.keys import origin_allowed
+from streaming.live_keys import ELSEWHERE, REFUSED, LiveKeys
 from streaming.rounds import Rounds
 from streaming.snapshot_body import SnapshotBody
 
@@ -55,8 +55,6 @@ if TYPE_CHECKING:
 
     Visitor: TypeAlias = Connection | Caller
 
-REFUSED = "the key is wrong or was revoked"
-ELSEWHERE = "this key may not be used by pages of this origin"
 BUSY = "too many unknown keys are being looked up"
 MOST_VISITORS = 1_000
 """With keys that an environment does not have, waiting for the next judgement."""
@@ -102,6 +100,7 @@ class Environment:
         "feed",
         "id",
         "inbox",
+        "keys",
         "listeners",
         "need",
         "reading",
@@ -122,6 +121,7 @@ class Environment:
         self.feed = Feed(framed, settings.heartbeat_s)
         self.connections: dict[Connection, None] = {}
         """In order of arrival, as they lie in memory: a round over them is a third quicker so."""
+        self.keys = LiveKeys(self)
         self.browsers = Browsers(self)
         """Connections with client keys, which get values instead."""
         self.counters = counters
@@ -185,12 +185,16 @@ class Environment:
         self.need = max(self.need, need)
         self._read(self)
 
+    def read_newer(self) -> None:
+        """The end of a key has come: be as current as the log."""
+        self.want(Need.NEWER)
+
     # --- connections
 
     def visit(self, visitor: Visitor) -> None:
         """A connection, or a request over HTTP, has come with a key."""
         self.streamed = self.streamed or not isinstance(visitor, Caller)
-        if self.feed.key(visitor.document_key) is not None:
+        if self.keys.accepts(visitor.document_key):
             self._join(visitor)
         elif self.feed.installed and len(self._visitors) >= MOST_VISITORS:
             self.counters.lookups_refused += 1
@@ -288,7 +292,7 @@ class Environment:
             self.asked = True  # or it could be dropped before the request goes on
             visitor.admit(self)
             return
-        if not self._allows(visitor):
+        if not self.keys.allows(visitor):
             visitor.close(CloseCode.FORBIDDEN, ELSEWHERE)
             return
         visitor.environment = self
@@ -297,11 +301,6 @@ class Environment:
         else:
             self.connections[visitor] = None
         self.answer(visitor)
-
-    def _allows(self, connection: Connection) -> bool:
-        """Whether a connection whose key is live comes from where that may be used."""
-        key = self.feed.key(connection.document_key)
-        return key is None or origin_allowed(key, connection.origin)
 
     # --- what was heard
 
@@ -344,16 +343,16 @@ class Environment:
             case Merged(since):
                 self.feed.stale = self.suspected = False
                 if self.feed.keys_changed_since(since):
-                    self._expel()
+                    self.keys.changed()
                 self._rounds.merged(since)
                 self.browsers.follow()
-                self._notify()
+                self.notify()
             case Renewed():
                 self.feed.stale = self.suspected = False
-                self._expel()
+                self.keys.changed()
                 self._rounds.renewed()
                 self.browsers.follow()
-                self._notify()
+                self.notify()
             case Repeat():
                 self.counters.repeats += 1
                 self._rounds.repeated()
@@ -374,15 +373,12 @@ class Environment:
         for connection in tuple(self._held):
             self.advance(connection)
 
-    def _expel(self) -> None:
-        for connection in (*self.connections, *self.browsers.connections()):
-            if self.feed.key(connection.document_key) is None:
-                connection.close(CloseCode.KEY_REFUSED, REFUSED)
-            elif not self._allows(connection):
-                connection.close(CloseCode.FORBIDDEN, ELSEWHERE)
+    def forget_callers(self) -> None:
+        """Have those judged again whose key opens nothing any more."""
         self.callers = {key: served for key, served in self.callers.items() if served.live}
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Tell who listens."""
         for listener in tuple(self.listeners.values()):
             listener()
 
@@ -465,7 +461,7 @@ class Environment:
                 continue
             if not isinstance(visitor, Caller) and visitor.environment is self:
                 self.answer(visitor, looked=True)
-            elif self.feed.key(visitor.document_key) is not None:
+            elif self.keys.accepts(visitor.document_key):
                 self._join(visitor)
             elif self.feed.installed and not self.feed.stale:
                 self.doubted.append(visitor)
@@ -484,7 +480,7 @@ class Environment:
         for visitor in doubted:
             if not visitor.is_open:
                 continue
-            if self.feed.key(visitor.document_key) is not None:
+            if self.keys.accepts(visitor.document_key):
                 self._join(visitor)
             elif self.need is Need.WHOLE:
                 # What was read did not connect: it is the next read that tells.
@@ -493,3 +489,5 @@ class Environment:
                 visitor.close(CloseCode.KEY_REFUSED, REFUSED)
             else:
                 visitor.close(CloseCode.INTERNAL, UNCERTAIN)
+        if current and not self.feed.stale and self.need is not Need.WHOLE:
+            self.keys.carry_out()

@@ -22,11 +22,11 @@ from projections.script import RedisClient
 from streaming.admission import Admission
 from streaming.connection import Connection
 from streaming.counters import Counters
-from streaming.environment import REFUSED
 from streaming.hub import Hub
 from streaming.intake import Intake
 from streaming.keys import read_key
 from streaming.limits import Limits
+from streaming.live_keys import REFUSED
 from streaming.serving import ServedEnvironment, Serving
 from streaming.settings import StreamSettings
 from streaming.turned_away import TurnedAway

@@ -78,10 +78,14 @@ class Hub:
 
     async def run(self) -> None:
         """Listen, watch and read until cancelled."""
-        async with asyncio.TaskGroup() as self._tasks:
-            self._tasks.create_task(self._subscription.run())
-            self._tasks.create_task(self._keep_watch())
-            self._tasks.create_task(self._lookups.run())
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._subscription.run())
+                self._tasks.create_task(self._keep_watch())
+                self._tasks.create_task(self._lookups.run())
+        finally:
+            for environment in self.environments.values():
+                environment.keys.stop()
 
     def visit(self, visitor: Connection | Caller, environment_id: str) -> None:
         """A connection, or a request over HTTP, has come with a key of an environment."""
@@ -112,6 +116,7 @@ class Hub:
         del self.environments[environment.id]
         del self._channels[channel]
         del self._watches[environment]
+        environment.keys.stop()
         await self._subscription.remove(channel)
 
     # --- pub/sub
@@ -191,7 +196,7 @@ class Hub:
             log.warning("reading failed", environment=environment.id, error=repr(error))
             environment.failed()
         environment.catch_up_with_inbox()
-        if environment.doubted:
+        if environment.doubted or (environment.keys.overdue and not environment.feed.stale):
             await self._settle_doubts(environment)
 
     async def _settle_doubts(self, environment: Environment) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -81,8 +82,9 @@ def read_listening_key(presented: str) -> SdkKey | None:
     return key if key is not None and key.kind == "client" else None
 
 
-class _Restricted(msgspec.Struct, frozen=True):
+class _Restricted(msgspec.Struct, frozen=True, rename="camel"):
     origins: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
 
 _restricted_decoder = msgspec.json.Decoder(_Restricted)
@@ -94,6 +96,13 @@ def allowed_origins(document: Document) -> tuple[str, ...]:
     if b'"origins"' not in document.body:
         return ()
     return _restricted_decoder.decode(document.body).origins
+
+
+def end_of(document: Document) -> datetime | None:
+    """From when on a key opens nothing, by its document; None where it has no end."""
+    if b'"expiresAt"' not in document.body:
+        return None
+    return _restricted_decoder.decode(document.body).expires_at
 
 
 def origin_allowed(document: Document, origin: str | None) -> bool:

@@ -21,7 +21,8 @@ from halyard_protocol.close_codes import CloseCode
 from redis.exceptions import RedisError
 
 from streaming.caller import Caller
-from streaming.environment import BUSY, REFUSED, UNCERTAIN
+from streaming.environment import BUSY, UNCERTAIN
+from streaming.live_keys import REFUSED
 
 if TYPE_CHECKING:
     from projections.rulesets import Rulesets

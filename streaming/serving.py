@@ -15,7 +15,6 @@ import msgspec
 from halyard_protocol.evaluator import Evaluator
 
 from streaming.caller import Caller, KeyRefused, NotAvailable
-from streaming.environment import REFUSED
 from streaming.keys import (
     SdkKey,
     allowed_origins,
@@ -25,6 +24,7 @@ from streaming.keys import (
     read_key,
     read_listening_key,
 )
+from streaming.live_keys import REFUSED
 
 if TYPE_CHECKING:
     from streaming.environment import Environment
@@ -75,18 +75,18 @@ class ServedEnvironment:
 
     @property
     def live(self) -> bool:
-        """Whether the key is still live; it can be revoked while a long answer is under way."""
-        return self._environment.feed.key(self._document_key) is not None
+        """Whether the key is still live; it can end while a long answer is under way."""
+        return self._environment.keys.of_guest(self._document_key) is not None
 
     @property
     def is_for_any_page(self) -> bool:
         """Whether pages of any origin may use the key."""
-        document = self._environment.feed.key(self._document_key)
+        document = self._environment.keys.of_guest(self._document_key)
         return document is not None and not allowed_origins(document)
 
     def admits(self, origin: str | None) -> bool:
         """Whether the key is still live, and for pages of this origin; None for what is no page."""
-        document = self._environment.feed.key(self._document_key)
+        document = self._environment.keys.of_guest(self._document_key)
         return document is not None and origin_allowed(document, origin)
 
     @property
@@ -183,7 +183,7 @@ class Serving:
         except TimeoutError as error:
             raise NotAvailable("the environment's ruleset was not read in time") from error
         # What was merged since it was found has expelled only those that were known by then.
-        if environment.feed.key(key.document_key) is None:
+        if not environment.keys.accepts(key.document_key):
             raise KeyRefused(REFUSED)
         return environment
 

@@ -15,19 +15,35 @@ ruleset may hold.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
 from domain import commands as c
-from domain.asked import Asked
-from domain.decide import environments, flags, keys, projects, rules, segments, settings, standing
+from domain import webhook_commands as w
+from domain.approvals import require_approval
+from domain.asked import Asked, OnChangeRequest
+from domain.decide import (
+    change_requests,
+    environments,
+    flags,
+    keys,
+    projects,
+    rules,
+    segments,
+    settings,
+    standing,
+    webhooks,
+)
 from domain.events import Event
 from domain.facts import Fact, Issuer
 from domain.state import ProjectState
 
 Decider: TypeAlias = Callable[[ProjectState, Any], Event | None]
 """Says what happens to the entity that a command addresses; None for nothing."""
+TimedDecider: TypeAlias = Callable[[ProjectState, Any, datetime], Event | None]
+"""The same, at an instant."""
 
 
 def decide(state: ProjectState, command: c.Command, by: Issuer) -> tuple[Fact[Event], ...]:
@@ -41,7 +57,17 @@ def decide(state: ProjectState, command: c.Command, by: Issuer) -> tuple[Fact[Ev
         return projects.create(state, command)
     if isinstance(command, c.CreateFlag) and command.maintainer is None:
         command = replace(command, maintainer=by.actor_id)
-    event = DECIDERS[type(command)](state, command)
+    require_approval(state, command, by)
+    if isinstance(command, OnChangeRequest):
+        event: Event | None = change_requests.decide_request(state, command, by)
+        return () if event is None else (Fact(event, entity, state.revision(entity) + 1),)
+    if isinstance(command, c.RotateSdkKey):
+        return keys.rotate(state, command, by.now)
+    timed = TIMED.get(type(command))
+    if timed is not None:
+        event = timed(state, command, by.now)
+    else:
+        event = DECIDERS[type(command)](state, command)
     return () if event is None else (Fact(event, entity, state.revision(entity) + 1),)
 
 
@@ -54,9 +80,8 @@ DECIDERS: dict[type[Asked], Decider] = {
     c.SetEnvironmentAttributes: environments.set_attributes,
     c.ProtectEnvironment: environments.protect,
     c.UnprotectEnvironment: environments.unprotect,
+    c.SetRequiredApprovals: environments.set_required_approvals,
     c.DeleteEnvironment: environments.delete,
-    c.IssueSdkKey: keys.issue,
-    c.SetSdkKeyOrigins: keys.set_origins,
     c.RevokeSdkKey: keys.revoke,
     c.CreateFlag: flags.create,
     c.RenameFlag: flags.rename,
@@ -89,5 +114,22 @@ DECIDERS: dict[type[Asked], Decider] = {
     c.RemoveSegmentMembers: segments.remove_members,
     c.ChangeSegmentRules: segments.change_rules,
     c.DeleteSegment: segments.delete,
+    w.CreateWebhook: webhooks.create,
+    w.DescribeWebhook: webhooks.describe,
+    w.ChangeWebhookTarget: webhooks.change_target,
+    w.ChangeWebhookFilter: webhooks.change_filter,
+    w.ChangeWebhookTemplate: webhooks.change_template,
+    w.RotateWebhookSecret: webhooks.rotate,
+    w.EnableWebhook: webhooks.enable,
+    w.DisableWebhook: webhooks.disable,
+    w.ReplayWebhook: webhooks.replay,
+    w.DeleteWebhook: webhooks.delete,
 }
-"""What decides each command; CreateProject alone begins more than one entity."""
+"""What decides each command that is about one entity, whenever it is asked for."""
+
+TIMED: dict[type[Asked], TimedDecider] = {
+    c.IssueSdkKey: keys.issue,
+    c.SetSdkKeyOrigins: keys.set_origins,
+    c.SetSdkKeyExpiry: keys.set_expiry,
+}
+"""The same, where it also depends on the instant: keys come to their end by themselves."""

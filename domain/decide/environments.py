@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from halyard_protocol.problems import Problem
+
 from domain import limits
 from domain.commands import (
     CreateEnvironment,
@@ -10,6 +12,7 @@ from domain.commands import (
     ProtectEnvironment,
     RenameEnvironment,
     SetEnvironmentAttributes,
+    SetRequiredApprovals,
     UnprotectEnvironment,
 )
 from domain.decide.standing import require_room, same
@@ -21,6 +24,7 @@ from domain.events import (
     EnvironmentProtected,
     EnvironmentRenamed,
     EnvironmentUnprotected,
+    RequiredApprovalsSet,
 )
 from domain.facts import environment_entity
 from domain.names import (
@@ -88,6 +92,19 @@ def unprotect(state: ProjectState, command: UnprotectEnvironment) -> Environment
     if not state.environments[command.environment].protected:
         return None
     return EnvironmentUnprotected(comment=command.comment)
+
+
+def set_required_approvals(
+    state: ProjectState, command: SetRequiredApprovals
+) -> RequiredApprovalsSet | None:
+    """Another number of others who must approve."""
+    wanted = command.required_approvals
+    if not 0 <= wanted <= limits.APPROVALS:
+        reason = f"is from 0 to {limits.APPROVALS}, not {wanted}"
+        refuse((Problem("/requiredApprovals", reason),))
+    if state.environments[command.environment].required_approvals == wanted:
+        return None
+    return RequiredApprovalsSet(wanted, comment=command.comment)
 
 
 def delete(_: ProjectState, command: DeleteEnvironment) -> EnvironmentDeleted:

@@ -162,7 +162,8 @@ def _refuse_chain(state: ProjectState, command: ChangePrerequisites) -> None:
     links = tuple(_flags_of(command.prerequisites))
     refuse_circle("flag", command.flag, links, onward)
     if links:
-        back = reversed_links(state.flags, onward)
+        here = (flag for (flag, place), _ in state.settings.noted() if place == environment)
+        back = reversed_links(here, onward)
         what = "links in a chain of prerequisites"
         refuse_depth(
             what, MAX_PREREQUISITE_DEPTH, command.flag, links=links, onward=onward, back=back

@@ -8,7 +8,17 @@ from halyard_protocol.codec import encode
 from halyard_protocol.problems import text_problems
 
 from domain import limits
-from domain.asked import Asked, OnEnvironment, OnFlag, OnKey, OnSegment, OnSettings
+from domain.asked import (
+    Asked,
+    OnChangeRequest,
+    OnEnvironment,
+    OnFlag,
+    OnKey,
+    OnSegment,
+    OnSettings,
+    OnWebhook,
+)
+from domain.change_request_commands import OpenChangeRequest
 from domain.commands import (
     ArchiveFlag,
     Command,
@@ -24,6 +34,7 @@ from domain.errors import Archived, LimitReached, StaleRevision, UnknownEntity
 from domain.facts import Entity, environment_entity
 from domain.names import refuse
 from domain.state import ProjectState
+from domain.webhook_commands import CreateWebhook
 
 
 def require(state: ProjectState, command: Command, entity: Entity) -> None:
@@ -39,7 +50,13 @@ def _require_existing(state: ProjectState, command: Command) -> None:
     if state.project is None:
         raise UnknownEntity(Entity("project", ""))
     match command:
-        case CreateEnvironment() | CreateFlag() | CreateSegment():
+        case (
+            CreateEnvironment()
+            | CreateFlag()
+            | CreateSegment()
+            | CreateWebhook()
+            | OpenChangeRequest()
+        ):
             pass
         case OnEnvironment():
             _require_environment(state, command.environment)
@@ -53,6 +70,10 @@ def _require_existing(state: ProjectState, command: Command) -> None:
             _require_environment(state, command.environment)
         case OnSegment() if command.segment not in state.segments:
             raise UnknownEntity(Entity("segment", command.segment), state.segments)
+        case OnChangeRequest() if command.change_request not in state.change_requests:
+            raise UnknownEntity(Entity("change-request", command.change_request))
+        case OnWebhook() if command.webhook not in state.webhooks:
+            raise UnknownEntity(Entity("webhook", command.webhook))
 
 
 def _require_environment(state: ProjectState, key: str) -> None:

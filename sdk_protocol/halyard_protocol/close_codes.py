@@ -42,7 +42,9 @@ CLOSE_RULES: dict[CloseCode, CloseRule] = {
     CloseCode.BAD_MESSAGE: CloseRule(
         "the client sent what the server cannot read: fix or upgrade the client", Reconnect.STOP
     ),
-    CloseCode.KEY_REFUSED: CloseRule("the key is wrong or was revoked", Reconnect.STOP),
+    CloseCode.KEY_REFUSED: CloseRule(
+        "the key is wrong, was revoked, or has come to its end", Reconnect.STOP
+    ),
     CloseCode.FORBIDDEN: CloseRule(
         "this kind of key, or this origin, may not do that", Reconnect.STOP
     ),

@@ -53,6 +53,8 @@ def text_problems(path: str, text: str, limit: int) -> Problems:
     """Words for people: any, up to a length."""
     if len(text) > limit:
         yield Problem(path, f"has at most {limit} characters, not {len(text)}")
+    if "\0" in text:
+        yield Problem(path, "holds a null character: remove it")
 
 
 def kind_problems(path: str, kind: str) -> Problems:

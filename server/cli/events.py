@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -66,6 +67,27 @@ def show_event(
         print_json(record)
     else:
         print_table(("field", "value"), record_rows(record))
+
+
+@app.command("export")
+def export_events(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The file; one that is there is gone on with.")
+    ],
+    log: LogArgument = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a whole log into a file, one event to a line, or what the file lacks of it."""
+    from server.cli.exporting import export
+    from server.cli.installations import with_store
+    from server.cli.output import print_json
+
+    log_id, before, end = with_store(data_dir, lambda store: export(store, log, out))
+    if as_json:
+        print_json({"log": log_id, "after": before, "seq": end})
+    else:
+        typer.echo(f"{end - before} events of {log_id} written; the file ends at seq {end}")
 
 
 @app.command("verify")

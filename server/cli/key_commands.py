@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
 
-from domain.commands import IssueSdkKey, RevokeSdkKey, SetSdkKeyOrigins
+from domain.commands import IssueSdkKey, RevokeSdkKey, RotateSdkKey, SetSdkKeyOrigins
 from domain.errors import Refusal, UnknownEntity
-from domain.facts import environment_entity
+from domain.facts import Entity, environment_entity
 from domain.state import Environment, ProjectState
 from eventstore.store import EventStore
 from server.cli.exits import fail
@@ -41,6 +42,13 @@ class IssuedKey(msgspec.Struct, frozen=True, rename="camel"):
     key: str
 
 
+class RotatedKey(IssuedKey, frozen=True):
+    """A successor; the old key lives until ``replaced_expires_at``."""
+
+    replaced: str
+    replaced_expires_at: datetime | None
+
+
 Work = Callable[[Writers, str], Awaitable[T]]
 
 
@@ -48,7 +56,7 @@ def on_project(data_dir: Path | None, project: str, work: Work[T]) -> T:
     """Do ``work`` on a project; a refusal ends the program with its sentence."""
 
     async def write(store: EventStore) -> T:
-        async with _writers(store) as writers:
+        async with writers_on(store) as writers:
             return await work(writers, project)
 
     try:
@@ -58,7 +66,8 @@ def on_project(data_dir: Path | None, project: str, work: Work[T]) -> T:
 
 
 @asynccontextmanager
-async def _writers(store: EventStore) -> AsyncIterator[Writers]:
+async def writers_on(store: EventStore) -> AsyncIterator[Writers]:
+    """The writers of all logs, for as long as a command takes."""
     try:
         async with asyncio.TaskGroup() as tasks:
             writers = Writers(store, tasks, lambda _log, _seq: None)
@@ -90,6 +99,31 @@ def issue(
         )
         await writers.submit(project, Submission.of(ACTOR, command))
         return IssuedKey(command.key, environment, kind, secret)
+
+    return work
+
+
+def rotate(environment: str, key: str, overlap_hours: int) -> Work[RotatedKey]:
+    """Draw the successor of a key, and set the key's own end."""
+
+    async def work(writers: Writers, project: str) -> RotatedKey:
+        state = (await writers.state(project)).state
+        known = _environment(state, environment)
+        old = state.keys.get((key, environment))
+        if old is None:
+            raise UnknownEntity(Entity("key", key, environment))
+        secret = new_sdk_key(known.id, old.kind)
+        command = RotateSdkKey(
+            environment=environment,
+            key=key,
+            successor=new_id(),
+            sha256=fingerprint(secret) if old.kind == "server" else None,
+            client_key=secret if old.kind == "client" else None,
+            overlap_hours=overlap_hours,
+        )
+        answer = await writers.submit(project, Submission.of(ACTOR, command))
+        now = (await writers.state(project, answer.seq)).state.keys[key, environment]
+        return RotatedKey(command.successor, environment, old.kind, secret, key, now.expires_at)
 
     return work
 
@@ -145,5 +179,6 @@ def view_row(view: SdkKeyView) -> tuple[object, ...]:
         view.client_key,
         " ".join(view.origins) or None,
         view.created_at,
+        view.expires_at,
         view.revoked_at,
     )

@@ -66,9 +66,35 @@ def list_keys(
             "client key",
             "origins",
             "created",
+            "ends",
             "revoked",
         )
         print_table(columns, (view_row(view) for view in views))
+
+
+@app.command("rotate")
+def rotate_key(
+    project: ProjectArgument,
+    environment: EnvironmentArgument,
+    key: KeyArgument,
+    overlap_hours: Annotated[
+        int, typer.Option(min=0, help="How long the old key lives on; 0 ends it at once.")
+    ] = 24,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw a key's successor; the old key ends by itself after a while."""
+    from server.cli.key_commands import on_project, rotate
+    from server.cli.output import print_json
+
+    rotated = on_project(data_dir, project, rotate(environment, key, overlap_hours))
+    if as_json:
+        print_json(rotated)
+    else:
+        typer.echo(
+            f"A {rotated.kind} key of '{environment}', with the id {rotated.id}; "
+            f"{key} ends at {rotated.replaced_expires_at}:\n{rotated.key}"
+        )
 
 
 @app.command("origins")

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from server.cli import db, doctor, events, keys, projections, running, settings
+from server.cli import (
+    accounts,
+    db,
+    doctor,
+    events,
+    keys,
+    projections,
+    projects,
+    running,
+    settings,
+)
 
 app = typer.Typer(
     name="halyard",
@@ -16,9 +26,11 @@ app = typer.Typer(
 app.command("dev")(running.dev)
 app.command("serve")(running.serve)
 app.add_typer(db.app, name="db")
+app.add_typer(projects.app, name="projects")
 app.add_typer(events.app, name="events")
 app.add_typer(projections.app, name="projections")
 app.add_typer(keys.app, name="keys")
+app.add_typer(accounts.app, name="accounts")
 app.command("doctor")(doctor.doctor)
 app.command("settings")(settings.settings)
 

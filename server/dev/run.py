@@ -13,6 +13,8 @@ import structlog
 from msgspec.structs import replace
 from rich.console import Console
 
+from domain.system.commands import ChangeSettings
+from domain.system.vocabulary import SYSTEM_LOG
 from eventstore.migrate import migrate
 from server.credentials import hash_password, new_token
 from server.dev import demo
@@ -23,6 +25,7 @@ from server.installation import ensure_admin, ensure_token, revoke_tokens
 from server.program import Program, serve
 from server.settings import Settings, read_settings
 from server.writing.errors import LogUnknown
+from server.writing.submission import Submission
 
 ADMIN_EMAIL = "admin@localhost"
 TOKEN_NAME = "dev"  # noqa: S105 - a name, not a token
@@ -83,6 +86,8 @@ class _DevInstallation:
         standing = "just seeded" if is_new else "as you left it"
         admin = known.admin if known else _new_admin()
         actor_id = await self._admin(program, admin, is_lost=known is None)
+        if is_new:
+            await _open_registration(program, actor_id)
         await demo.seed(program.writers, actor_id)
         keys = known.keys if known and not is_new else await _keys(program, actor_id)
         if demo.PROJECT not in await program.writers.projects():
@@ -115,6 +120,12 @@ class _DevInstallation:
             database_url=self._servers.database_url,
             redis_url=self._servers.redis_url,
         )
+
+
+async def _open_registration(program: Program, actor_id: str) -> None:
+    """Whoever reaches a development machine may look around; elsewhere people are invited."""
+    command = ChangeSettings(registration="open", registration_role="viewer")
+    await program.writers.submit(SYSTEM_LOG, Submission.of(actor_id, command))
 
 
 def _new_admin() -> DevAdmin:

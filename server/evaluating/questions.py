@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -86,12 +86,18 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-async def answers(question: Question, context: Context) -> list[bytes]:
+def _all(_evaluation: Evaluation) -> bool:
+    return True
+
+
+async def answers(
+    question: Question, context: Context, wanted: Callable[[Evaluation], bool] = _all
+) -> list[bytes]:
     """The evaluations of one context as JSON, in the order of the question's flags.
 
-    Raises :class:`AnswersTooLong`.
+    Only those that are ``wanted``. Raises :class:`AnswersTooLong`.
     """
-    return await _answers(question, context, _Pace())
+    return await _answers(question, context, _Pace(), wanted)
 
 
 async def answers_in_turn(question: Question, contexts: Sequence[Any]) -> list[list[bytes] | bytes]:
@@ -111,12 +117,19 @@ async def answers_in_turn(question: Question, contexts: Sequence[Any]) -> list[l
     return found
 
 
-async def _answers(question: Question, context: Context, pace: _Pace) -> list[bytes]:
+async def _answers(
+    question: Question,
+    context: Context,
+    pace: _Pace,
+    wanted: Callable[[Evaluation], bool] = _all,
+) -> list[bytes]:
     found = []
     for flag in question.flags:
-        answer = encode(question.answer(flag, context))
-        pace.answered(len(answer))
-        found.append(answer)
+        evaluation = question.answer(flag, context)
+        if wanted(evaluation):
+            answer = encode(evaluation)
+            pace.answered(len(answer))
+            found.append(answer)
         if pace.due:
             await pace.rest()
     return found

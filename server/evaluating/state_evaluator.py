@@ -6,12 +6,15 @@ compiled of it is kept. A row of the state that is the same object is the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from halyard_protocol.evaluator import Evaluator
 from halyard_protocol.ruleset import Environment, Flag, Ruleset, Segment
 
+from domain.chains import closed
 from domain.facts import Entity, environment_entity
+from domain.references import segments_of_rules
 from domain.state import FlagDefinition, FlagSettings, ProjectState, SegmentDefinition
 from projections.documents import environment_here, flag_here, segment_here
 
@@ -25,6 +28,60 @@ class _FlagRow(NamedTuple):
 class _SegmentRow(NamedTuple):
     definition: SegmentDefinition
     segment: Segment
+
+
+def evaluator_of(state: ProjectState, environment: str, flags: Iterable[str]) -> Evaluator:
+    """An evaluator of these flags alone, of a state that nobody will ask again.
+
+    It answers for them as one of the whole environment does; it knows of no flags and segments but
+    those that they rest on, and no others are read. Raises ``KeyError`` without such an
+    environment.
+    """
+    row = state.environments[environment]
+
+    def settings_of(flag: str) -> FlagSettings | None:
+        return state.settings.get((flag, environment))
+
+    def prerequisites(flag: str) -> Iterator[str]:
+        settings = settings_of(flag)
+        return (each.flag for each in (() if settings is None else settings.prerequisites))
+
+    def named(segment: str) -> Iterator[str]:
+        definition = state.segments.get(segment)
+        return segments_of_rules(() if definition is None else definition.rules)
+
+    keys = closed(flags, prerequisites)
+    set_here = [settings for key in keys if (settings := settings_of(key)) is not None]
+    segments = closed((key for each in set_here for key in segments_of_rules(each.rules)), named)
+    definitions = [flag for key in keys if (flag := state.flags.get(key)) is not None]
+    ruleset = Ruleset(
+        environment_here(row, state.mark(environment_entity(environment)).seq),
+        {
+            flag.key: _flag_row(state, flag, environment).flag
+            for flag in definitions
+            if not flag.archived
+        },
+        {
+            key: _segment_row(state, segment).segment
+            for key in segments
+            if (segment := state.segments.get(key)) is not None
+        },
+    )
+    return Evaluator(ruleset)
+
+
+def _flag_row(state: ProjectState, definition: FlagDefinition, environment: str) -> _FlagRow:
+    settings = state.settings[definition.key, environment]
+    version = max(
+        state.mark(Entity("flag", definition.key)).seq,
+        state.mark(Entity("flag", definition.key, environment)).seq,
+    )
+    return _FlagRow(definition, settings, flag_here(definition, settings, version))
+
+
+def _segment_row(state: ProjectState, definition: SegmentDefinition) -> _SegmentRow:
+    version = state.mark(Entity("segment", definition.key)).seq
+    return _SegmentRow(definition, segment_here(definition, version))
 
 
 class StateEvaluator:
@@ -71,15 +128,10 @@ class StateEvaluator:
         known = self._flags.get(definition.key)
         if known and known.definition is definition and known.settings is settings:
             return known
-        version = max(
-            state.mark(Entity("flag", definition.key)).seq,
-            state.mark(Entity("flag", definition.key, environment)).seq,
-        )
-        return _FlagRow(definition, settings, flag_here(definition, settings, version))
+        return _flag_row(state, definition, environment)
 
     def _segment_row(self, state: ProjectState, definition: SegmentDefinition) -> _SegmentRow:
         known = self._segments.get(definition.key)
         if known and known.definition is definition:
             return known
-        version = state.mark(Entity("segment", definition.key)).seq
-        return _SegmentRow(definition, segment_here(definition, version))
+        return _segment_row(state, definition)

@@ -1,10 +1,11 @@
-"""The names of those who acted. An account that was erased has none."""
+"""The names of those who acted; of somebody who was erased, a pseudonym."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
 from eventstore.accounts import Accounts
+from server.logins.people import pseudonym
 
 
 class AccountNames:
@@ -15,5 +16,8 @@ class AccountNames:
 
     async def __call__(self, ids: Collection[str]) -> Mapping[str, str]:
         """Names by account id. Raises :class:`~eventstore.errors.StoreError`."""
-        found = [await self._accounts.by_id(account_id) for account_id in ids]
-        return {account.account_id: account.name for account in found if account is not None}
+        found = await self._accounts.by_ids(ids)
+        return {
+            row.account_id: pseudonym(row.account_id) if row.erased_at else row.name
+            for row in found
+        }

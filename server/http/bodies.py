@@ -9,19 +9,25 @@ domain's, which is strict; faults are told in the body's own terms.
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 from halyard_protocol.problems import Problem
 from halyard_protocol.ruleset import Rule, Serve
+from halyard_protocol.strict import unknown_fields
 
 from domain.asked import Asked
 from domain.commands import Command, decode_command
+from domain.decoding import problem_of
 from domain.errors import InvalidCommand
+from domain.system.commands import SYSTEM_COMMAND_TYPES, decode_system_command
 from server.http.call import Call
 from server.http.concurrency import expected_revision
-from server.http.faults import Malformed, NotJson
+from server.http.faults import Malformed
+from server.http.json_reading import read_json
 from server.http.queries import WriteQuery
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 SHARED_FIELDS = ("expectedRevision", "comment")
 """Every command has these, wherever the rest of it stands."""
@@ -49,6 +55,10 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
     def read(self, call: Call) -> Command:
         """The command. Raises :class:`InvalidCommand` or a fault of the request."""
+        return _decoded(self.command, self.content(call))
+
+    def content(self, call: Call) -> dict[str, Any]:
+        """The command as it would travel. Raises a fault of the request."""
         content: dict[str, Any] = {"type": self.command.__name__}
         if call.body:
             content |= self._from_body(read_object(call.body))
@@ -56,7 +66,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
             content[name] = call.parameters[name]
         if self.id_in_path:
             self._identify(content, call.parameters[self.id_in_path])
-        return decode_command(with_precondition(call, content))
+        return with_precondition(call, content)
 
     def _identify(self, content: dict[str, Any], nested_id: str) -> None:
         """What was read can be sent back as it was: then its id stands in the body too."""
@@ -103,6 +113,13 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         return path
 
 
+def _decoded(command: type[Asked], content: dict[str, Any]) -> Command:
+    """A command of the kind of log that it is for; what writes it on does not tell them apart."""
+    if command in SYSTEM_COMMAND_TYPES.values():
+        return cast("Command", decode_system_command(content))
+    return decode_command(content)
+
+
 def _with_key_as(item: object, name: str) -> object:
     """An item that calls itself by ``key``, with that field called ``name``."""
     if not isinstance(item, dict) or "key" not in item:
@@ -123,14 +140,21 @@ def with_precondition(call: Call, content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def read_object(body: bytes) -> dict[str, Any]:
-    """A JSON object; an empty body is an empty one. Raises :class:`NotJson`, :class:`Malformed`."""
+def read_as(body: bytes, of: type[S]) -> S:
+    """A JSON object as a struct, strictly. Raises :class:`NotJson`, :class:`Malformed`."""
+    content = read_object(body)
+    unknown = [Problem(path, "unknown field") for path in unknown_fields(content, of)]
+    if unknown:
+        raise Malformed(*unknown)
     try:
-        content = msgspec.json.decode(body or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotJson(str(error)) from error
-    except RecursionError as error:
-        raise NotJson("it nests too deeply") from error
+        return msgspec.convert(content, of)
+    except msgspec.ValidationError as error:
+        raise Malformed(problem_of(str(error))) from error
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """A JSON object; an empty body is an empty one. Raises what :func:`read_json` raises."""
+    content = read_json(body or b"{}")
     if not isinstance(content, dict):
         raise Malformed(Problem("", "is a JSON object"))
     return content

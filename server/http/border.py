@@ -18,9 +18,16 @@ from server.http.call import Call
 from server.http.counters import UNROUTED, Asked
 from server.http.dependencies import Dependencies
 from server.http.dispatch import Found, MethodMissing, Tree
-from server.http.faults import BodyTooLarge, BodyTooSlow, MethodNotAllowed, NoSuchRoute
+from server.http.faults import (
+    BodyTooLarge,
+    BodyTooSlow,
+    EncodedBody,
+    MethodNotAllowed,
+    NoSuchRoute,
+)
 from server.http.problems import INTERNAL, kind_of
-from server.http.queries import read_query
+from server.http.queries import Query, read_query
+from server.http.refusals import note_refusal
 from server.http.replies import Reply, send_reply
 from server.http.routes import Refusal, Route, as_problem
 
@@ -74,12 +81,13 @@ class Border(BaseRoute):
             route = _routed(call, found)
             await admit(call, route)
             # What load balancers append to a health check's path is no concern of ours.
-            query = b"" if route.public else call.raw_query
+            query = b"" if route.public and route.query is Query else call.raw_query
             call.query = read_query(query, route.query)
             if route.reads_body:
                 call.body = await self._body(call, route.body_limit_bytes, call.receive)
             return await route.handler(call)
         except Exception as error:
+            note_refusal(call, _asked(found), error)
             if kind_of(error) is INTERNAL:
                 log.exception("request failed", request_id=call.request_id)
             return self._refusal(call, found)(error, call)
@@ -91,6 +99,9 @@ class Border(BaseRoute):
         return refused
 
     async def _body(self, call: Call, limit_bytes: int, receive: Receive) -> bytes:
+        encoding = call.header(b"content-encoding")
+        if encoding is not None and encoding.lower() != "identity":
+            raise EncodedBody(encoding)
         declared = call.headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit_bytes:
             raise BodyTooLarge(limit_bytes)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from starlette.types import Receive, Scope
 
-from domain.system import Account
+from domain.system.state import Account
+from server.http.credential import Credential
 from server.http.faults import Unauthenticated
+from server.http.peers import address_of, is_secure
 from server.http.queries import Query
 
 if TYPE_CHECKING:
@@ -27,16 +29,20 @@ class Call:
 
     __slots__ = (
         "account",
+        "address",
         "body",
+        "credential",
         "dependencies",
         "headers",
         "method",
         "parameters",
         "path",
+        "permission",
         "query",
         "raw_query",
         "receive",
         "request_id",
+        "secure",
         "served",
     )
 
@@ -44,6 +50,10 @@ class Call:
         self.dependencies = dependencies
         self.receive = receive
         """For answers that last: it tells, after the body, that the peer has gone."""
+        self.address = address_of(scope, dependencies.settings.trusted_proxies)
+        """Of the peer that asks; empty where there is none to speak of."""
+        self.secure = is_secure(scope, dependencies.settings.trusted_proxies)
+        """Whether the peer speaks https, to this server or to the proxy before it."""
         self.method: str = scope["method"]
         self.path = "/" + scope["path"].lstrip("/")
         """An address that ends with a slash, and a path behind it, make two: one is meant."""
@@ -59,6 +69,10 @@ class Call:
         """As it arrived; empty where the route reads none."""
         self.account: Account | None = None
         """Who asks; None on public routes, and where an SDK key was sent."""
+        self.credential: Credential | None = None
+        """By what the account was let in; set together with it."""
+        self.permission = ""
+        """The route's, as it was checked for the account."""
         self.served: ServedEnvironment | None = None
         """The environment of the SDK key that was sent."""
 

@@ -10,11 +10,17 @@ import msgspec
 from msgspec import Meta
 
 from domain.commands import COMMAND_TYPES, VoidEvent
+from domain.webhook_commands import ChangeWebhookTarget, CreateWebhook, RotateWebhookSecret
 
 MAX_BATCH = 1000
 
-ANY_COMMAND: Any = reduce(or_, (of for of in COMMAND_TYPES.values() if of is not VoidEvent))
-"""Any command, told apart by its ``type``; all but the one that only operators give."""
+OF_WEBHOOKS = (CreateWebhook, ChangeWebhookTarget, RotateWebhookSecret)
+"""What names a credential: only the routes of webhooks, which keep those, may give it."""
+
+ANY_COMMAND: Any = reduce(
+    or_, (of for of in COMMAND_TYPES.values() if of not in (VoidEvent, *OF_WEBHOOKS))
+)
+"""Any command, told apart by its ``type``; but for those that are not taken here."""
 
 COMMAND_BATCH: Any = msgspec.defstruct(
     "CommandBatch",

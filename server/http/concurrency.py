@@ -63,13 +63,19 @@ def request_fingerprint(call: Call) -> bytes:
     return b"".join(hashlib.sha256(part).digest() for part in parts)
 
 
-def moment(at: str) -> int | datetime:
-    """A seq, or a time with its zone. Raises :class:`Malformed` naming ``?at``.
+def read_seq(text: str) -> int | None:
+    """A seq in decimal digits; None for anything else, and for what no log comes to."""
+    return int(text) if _SEQ.fullmatch(text) and int(text) <= MAX_SEQ else None
+
+
+def moment(at: str, name: str = "?at") -> int | datetime:
+    """A seq, or a time with its zone. Raises :class:`Malformed` with the parameter's ``name``.
 
     A ``+`` that was not escaped in a query string arrives as a space, and is taken for what it was.
     """
-    if _SEQ.fullmatch(at) and int(at) <= MAX_SEQ:
-        return int(at)
+    seq = read_seq(at)
+    if seq is not None:
+        return seq
     try:
         time = datetime.fromisoformat(at.replace(" ", "+") if "T" in at.upper() else at)
         time = time if time.tzinfo is None else time.astimezone(UTC)
@@ -77,5 +83,5 @@ def moment(at: str) -> int | datetime:
         time = None
     if time is None or time.tzinfo is None:
         reason = "is a seq, or an RFC 3339 time with its zone, such as 2026-05-01T12:00:00Z"
-        raise Malformed(Problem("?at", reason))
+        raise Malformed(Problem(name, reason))
     return time

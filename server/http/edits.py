@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
+from halyard_protocol.conditions import Condition
 from halyard_protocol.problems import Problem, hint
 from halyard_protocol.ruleset import SegmentRule, Serve, Variation
 from msgspec import UNSET, Meta, UnsetType
@@ -39,6 +40,7 @@ class EnvironmentEdit(_Edit, frozen=True):
     name: str | UnsetType = UNSET
     attributes: dict[str, Any] | UnsetType = UNSET
     protected: bool | UnsetType = UNSET
+    required_approvals: int | UnsetType = UNSET
 
 
 class FlagEdit(_Edit, frozen=True):
@@ -60,6 +62,16 @@ class SegmentEdit(_Edit, frozen=True):
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     rules: tuple[SegmentRule, ...] | UnsetType = UNSET
+
+
+class RuleEdit(_Edit, frozen=True):
+    """What can be changed of a rule, one field without the others."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    when: Condition | UnsetType = UNSET
+    serve: Serve | UnsetType = UNSET
 
 
 Step: TypeAlias = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -109,7 +121,7 @@ class Editing(msgspec.Struct, frozen=True, kw_only=True):
     def read(self, call: Call) -> tuple[Command, ...]:
         """The commands; at least one. Raises :class:`Malformed`, :class:`InvalidCommand`."""
         body = with_precondition(call, read_object(call.body))
-        self._check_names(body)
+        check_names(body, self.body, self.requires)
         address = {name: call.parameters[name] for name in self.path}
         commands = tuple(self._commands(body, address))
         if not commands:
@@ -125,17 +137,19 @@ class Editing(msgspec.Struct, frozen=True, kw_only=True):
                 yield decode_command({**content, **address, **shared})
                 shared.pop("expectedRevision", None)
 
-    def _check_names(self, body: dict[str, Any]) -> None:
-        known = {field.encode_name: field for field in msgspec.structs.fields(self.body)}
-        errors = [
-            Problem(f"/{name}", f"is not a field here{hint(name, known)}")
-            for name in body
-            if name not in known
-        ]
-        errors += [
-            Problem(f"/{name}", f"is changed only together with {other}")
-            for name, other in self.requires.items()
-            if name in body and other not in body
-        ]
-        if errors:
-            raise Malformed(*errors)
+
+def check_names(body: dict[str, Any], of: type[msgspec.Struct], requires: dict[str, str]) -> None:
+    """Refuse fields that an edit does not have, and those without the ones that they need."""
+    known = {field.encode_name: field for field in msgspec.structs.fields(of)}
+    errors = [
+        Problem(f"/{name}", f"is not a field here{hint(name, known)}")
+        for name in body
+        if name not in known
+    ]
+    errors += [
+        Problem(f"/{name}", f"is changed only together with {other}")
+        for name, other in requires.items()
+        if name in body and other not in body
+    ]
+    if errors:
+        raise Malformed(*errors)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from domain import commands as c
 from domain.asked import Asked
 from domain.facts import environment_entity
-from domain.state import Environment
+from domain.state import Environment, ProjectState
 from server.http.bodies import Shape
 from server.http.call import Call
 from server.http.edits import Editing, EnvironmentEdit, field_step, switch_step
-from server.http.paging import Page, page_of
-from server.http.queries import ListQuery, ReadQuery
+from server.http.paging import Page, sorted_page
+from server.http.queries import ReadQuery, Sort, SortedListQuery
 from server.http.reads import contains, seen
 from server.http.replies import Reply
 from server.http.routes import ENVIRONMENT, PROJECT, Route, command_route, editing_route, reading
 from server.http.views import EnvironmentView, environment_view
 from server.http.writes import Writing
+from server.searching.orders import Place, row_place, sort_by
 
 _PATH = ("environment",)
 _TAG = "environments"
@@ -23,21 +24,25 @@ _TAG = "environments"
 
 async def list_environments(call: Call) -> Reply:
     """A page of the project's environments."""
-    query = call.query_as(ListQuery)
+    query = call.query_as(SortedListQuery)
     now = await seen(call)
-
-    def wanted(key: str) -> Environment | None:
-        row = now.state.environments[key]
-        return row if not query.search or contains(query.search, row.key, row.name) else None
-
-    page = page_of(
-        now.state.environments,
+    page = sorted_page(
+        (
+            (_place(now.state, row, query.sort), row)
+            for row in now.state.environments.values()
+            if not query.search or contains(query.search, row.key, row.name)
+        ),
         query.limit,
         query.cursor,
-        wanted,
+        query.sort,
         lambda row: environment_view(now.state, row),
     )
     return now.reply(page)
+
+
+def _place(state: ProjectState, row: Environment, sort: Sort) -> Place:
+    changed_seq = state.mark(environment_entity(row.key)).seq
+    return row_place(sort_by(sort), row.key, row.name, row.created_at, changed_seq)
 
 
 async def read_environment(call: Call) -> Reply:
@@ -63,7 +68,7 @@ ROUTES: tuple[Route, ...] = (
         "List environments",
         permission="environment:read",
         tag=_TAG,
-        query=ListQuery,
+        query=SortedListQuery,
         response=Page[EnvironmentView],
     ),
     command_route(
@@ -96,6 +101,7 @@ ROUTES: tuple[Route, ...] = (
                 field_step("RenameEnvironment", "name"),
                 field_step("SetEnvironmentAttributes", "attributes"),
                 switch_step("ProtectEnvironment", "UnprotectEnvironment", "protected"),
+                field_step("SetRequiredApprovals", "requiredApprovals"),
             ),
         ),
         permission="environment:write",

@@ -32,14 +32,15 @@ from server.evaluating.questions import (
     answers,
     answers_in_turn,
 )
-from server.evaluating.state_evaluator import StateEvaluator
+from server.evaluating.state_evaluator import StateEvaluator, evaluator_of
+from server.http.authorisation import require
 from server.http.bodies import read_object
 from server.http.call import Call
 from server.http.concurrency import moment
 from server.http.faults import Malformed
 from server.http.project_keys import no_system_log
 from server.http.queries import ReadQuery
-from server.http.reads import SEQ_HEADER, Seen, seen, seen_of
+from server.http.reads import SEQ_HEADER, Seen, read_whole, seen, seen_of
 from server.http.replies import JSON, Header, Reply
 from server.http.routes import ALL_KEYS, API, ENVIRONMENT, Route
 
@@ -120,7 +121,7 @@ async def evaluate_flag(call: Call) -> Reply:
     body = _body(call, EvaluateBody)
     state = await seen(call)
     flag = state.flag(call).key
-    question = _question(call, state, state.environment(call), body, (flag,))
+    question = question_of(call, state, state.environment(call), body, (flag,))
     if body.contexts is UNSET:
         return _one(question, flag, _context(body.context, "/context"), state.seq)
     return await _several(question, body.contexts, state.seq)
@@ -130,7 +131,9 @@ async def evaluate_flags(call: Call) -> Reply:
     """All flags, or those that the body names, for one context or several."""
     body = _body(call, EvaluateFlagsBody)
     state = await seen(call)
-    question = _question(call, state, state.environment(call), body, body.flags)
+    if body.flags is None:
+        await read_whole(state.state)
+    question = question_of(call, state, state.environment(call), body, body.flags)
     if body.contexts is not UNSET:
         return await _several(question, body.contexts, state.seq)
     context = _context(body.context, "/context")
@@ -144,35 +147,43 @@ async def evaluate_flags(call: Call) -> Reply:
 async def evaluate_for_user(call: Call) -> Reply:
     """One flag, for whom the query names."""
     query = call.query_as(UserQuery)
-    context = _context_of(query)
+    context = context_of(query)
     if call.served is None:
         return await _for_account(call, query, context)
-    _refuse_parameters_of_accounts(query)
+    refuse_parameters_of_accounts(query)
     served, flag = call.served, call.parameters["flag"]
     evaluator = served.evaluator
     is_public = served.kind == "client"
-    if is_public and not _is_for_clients(evaluator.ruleset.flags.get(flag)):
+    if is_public and not is_for_clients(evaluator.ruleset.flags.get(flag)):
         evaluator = _NOTHING
     question = Question(
         evaluator=evaluator,
         flags=(flag,),
-        now_ms=_present_ms(),
+        now_ms=present_ms(),
         hides_rules=is_public,
     )
     return _one(question, flag, context, served.seq)
 
 
 async def _for_account(call: Call, query: UserQuery, context: Context) -> Reply:
+    state, environment = await place_of(call, query)
+    flag = state.flag(call).key
+    question = question_of(call, state, environment, EvaluateBody(), (flag,))
+    return _one(question, flag, context, state.seq)
+
+
+async def place_of(call: Call, query: UserQuery) -> tuple[Seen, Environment]:
+    """The project and the environment that an account names in the query, where it may read them.
+
+    Raises :class:`Malformed`, :class:`Forbidden`, or what :func:`seen_of` raises.
+    """
     if query.project is None or query.environment is None:
         named = {"?project": query.project, "?environment": query.environment}
         reason = "is needed with an account's token; an SDK key would say it"
         raise Malformed(*(Problem(name, reason) for name, value in named.items() if value is None))
-    project = no_system_log(query.project)
-    state = await seen_of(call, project)
-    environment = state.environment_called(query.environment)
-    flag = state.flag(call).key
-    question = _question(call, state, environment, EvaluateBody(), (flag,))
-    return _one(question, flag, context, state.seq)
+    state = await seen_of(call, no_system_log(query.project))
+    require(call, _READ, query.project, query.environment)
+    return state, state.environment_called(query.environment)
 
 
 # --- what is asked
@@ -193,7 +204,7 @@ def _body(call: Call, of: type[EvaluateBody]) -> Any:
     return body
 
 
-def _question(
+def question_of(
     call: Call,
     state: Seen,
     environment: Environment,
@@ -202,7 +213,7 @@ def _question(
 ) -> Question:
     """What is asked of the state, within bounds. Raises :class:`Malformed`."""
     query = call.query_as(EvaluateQuery)
-    evaluator = _evaluator(call, state, environment.key)
+    evaluator = _evaluator(call, state, environment.key, flags)
     if flags is None:
         flags = tuple(sorted(evaluator.ruleset.flags))
     _refuse_too_much(len(flags), body, explain=query.explain)
@@ -215,8 +226,10 @@ def _question(
     )
 
 
-def _evaluator(call: Call, state: Seen, environment: str) -> Evaluator:
+def _evaluator(call: Call, state: Seen, environment: str, flags: Sequence[str] | None) -> Evaluator:
     if call.query_as(ReadQuery).at is not None:
+        if flags is not None:
+            return evaluator_of(state.state, environment, flags)
         return StateEvaluator().of(state.state, environment)
     evaluators = call.dependencies.evaluators
     return evaluators.of(state.state, state.seq, environment)
@@ -239,12 +252,13 @@ def _now_ms(query: EvaluateQuery, body: EvaluateBody, state: Seen) -> int:
             raise Malformed(Problem("/now", "is an RFC 3339 time, or milliseconds since 1970"))
         return int(instant)
     if query.at is None:
-        return _present_ms()
+        return present_ms()
     at = moment(query.at)
     return instant_ms(at if isinstance(at, datetime) else state.last_at)
 
 
-def _present_ms() -> int:
+def present_ms() -> int:
+    """Now, in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -255,7 +269,7 @@ def _context(source: Any, path: str) -> Context:
         raise Malformed(Problem(path + error.field, error.reason)) from error
 
 
-def _context_of(query: UserQuery) -> Context:
+def context_of(query: UserQuery) -> Context:
     """The context of a query: ``context`` with the key of ``user`` in it."""
     if query.user is None and query.context is None:
         raise Malformed(Problem("?user", "is needed, or 'context' as JSON"))
@@ -286,7 +300,8 @@ def _with_user(source: Any, user: str) -> dict[str, Any]:
             return source
 
 
-def _refuse_parameters_of_accounts(query: UserQuery) -> None:
+def refuse_parameters_of_accounts(query: UserQuery) -> None:
+    """Raises :class:`Malformed` where an SDK key asks for more than its SDKs see."""
     given = {
         "?project": query.project is not None,
         "?environment": query.environment is not None,
@@ -300,7 +315,8 @@ def _refuse_parameters_of_accounts(query: UserQuery) -> None:
         raise Malformed(*problems)
 
 
-def _is_for_clients(flag: Flag | MalformedFlag | None) -> bool:
+def is_for_clients(flag: Flag | MalformedFlag | None) -> bool:
+    """Whether client keys may see a flag."""
     return isinstance(flag, Flag) and flag.client_side
 
 

@@ -5,16 +5,26 @@ Fault
 ├── MethodNotAllowed     the path is somebody's, by other methods
 ├── NotFound             the path is right, what it names does not exist
 ├── Unauthenticated      no token, or not a valid one
-├── Forbidden            the account lacks a permission
+├── ForgedRequest        a cookie, and not all that a page of this server sends with it
 ├── WrongKindOfKey       a client key, where one for servers is needed
 ├── ForeignOrigin        a client key, on a page that it is not for
 ├── RulesetUnavailable   an SDK key cannot be judged at present
+├── ProviderAway         an identity provider does not answer
+├── LoginUnproven        what came back from one proves nothing
+├── LastWayIn            without this identity nobody could log in any more
 ├── TooManyStreams       no further stream of events can be opened
+├── TooManyAttempts      too many deliveries are being made by hand
 ├── Malformed            a field, parameter or header is not as it must be
 ├── NotJson              the body cannot be read at all
+├── NotYaml              the same of a body that says it is YAML
+├── EncodedBody          the body is compressed
 ├── BodyTooLarge         more bytes than the route takes
 ├── BodyTooSlow          the rest of the body did not come in time
+├── ImportRefused        the project's state stands against a document
 ├── Overtaken            a stale revision, with what came between
+├── PlanOutdated         what a plan rests on has moved since it was made
+├── RevertClash          what is to be undone was edited since
+├── OtherCount           a filter finds more or fewer than was expected
 └── NotServedHere        this process does not have what is asked for
 """
 
@@ -78,12 +88,12 @@ class Unauthenticated(Fault):
         super().__init__(reason)
 
 
-class Forbidden(Fault):
-    """``permission`` is the verb that is missing, such as ``flag:write``."""
+class ForgedRequest(Fault):
+    """``header`` is what is missing or wrong: a page of another site may have asked."""
 
-    def __init__(self, permission: str) -> None:
-        self.permission = permission
-        super().__init__(f"this needs the permission {permission}")
+    def __init__(self, header: str, reason: str) -> None:
+        self.errors = (Problem(header, reason),)
+        super().__init__(f"{header} {reason}")
 
 
 class WrongKindOfKey(Fault):
@@ -110,6 +120,31 @@ class RulesetUnavailable(Fault):
         super().__init__(f"{reason}; try again shortly")
 
 
+class ProviderAway(Fault):
+    """``name`` is what people call the identity provider; what is wrong is in the log."""
+
+    headers = ((b"retry-after", b"5"),)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} does not answer as it must: try again shortly")
+
+
+class LoginUnproven(Fault):
+    """It is not told what is missing: who forges an answer would like to know."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this is no answer to a login that this browser began lately: begin the login anew"
+        )
+
+
+class LastWayIn(Fault):
+    """The account has neither a password nor another identity."""
+
+    def __init__(self) -> None:
+        super().__init__("this is the only way into the account: link another identity first")
+
+
 class TooManyStreams(Fault):
     """This process has as many streams of events as it takes, of this key or of all, or drains."""
 
@@ -117,6 +152,15 @@ class TooManyStreams(Fault):
 
     def __init__(self) -> None:
         super().__init__("no further stream of events can be opened here at present")
+
+
+class TooManyAttempts(Fault):
+    """As many deliveries are being made by hand in this process as may be at a time."""
+
+    headers = ((b"retry-after", b"5"),)
+
+    def __init__(self) -> None:
+        super().__init__("other deliveries are being tried by hand here; try again shortly")
 
 
 class Malformed(Fault):
@@ -132,6 +176,23 @@ class NotJson(Fault):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the body is not JSON: {reason}")
+
+
+class NotYaml(Fault):
+    """The body is not YAML that holds what JSON can hold."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the body is not YAML as it is read here: {reason}")
+
+
+class EncodedBody(Fault):
+    """``encoding`` is what ``Content-Encoding`` says; how much comes out of it is not known."""
+
+    headers = (*_CLOSING, (b"accept-encoding", b"identity"))
+
+    def __init__(self, encoding: str) -> None:
+        self.errors = (Problem("Content-Encoding", "send the body as it is"),)
+        super().__init__(f"a body is not taken as '{encoding[:MAX_SHOWN]}': send it as it is")
 
 
 class BodyTooLarge(Fault):
@@ -151,6 +212,16 @@ class BodyTooSlow(Fault):
         super().__init__(f"the body did not arrive within {timeout_s:g} seconds")
 
 
+class ImportRefused(Fault):
+    """Nothing of an import happened; ``errors`` point into the document."""
+
+    def __init__(self, errors: tuple[Problem, ...]) -> None:
+        self.errors = errors
+        first = f"{errors[0].path or 'document'}: {errors[0].reason}"
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        super().__init__(f"nothing was imported: {first}{more}")
+
+
 class Overtaken(Fault):
     """Somebody was faster: ``refusal`` says at which revision the entity is."""
 
@@ -161,6 +232,33 @@ class Overtaken(Fault):
         super().__init__(str(refusal))
         if refusal.command_number is not None:
             self.errors = (Problem(f"/commands/{refusal.command_number}", str(refusal)),)
+
+
+class PlanOutdated(Fault):
+    """``between`` is what happened since the plan was made, with who and when."""
+
+    def __init__(self, between: tuple[Any, ...]) -> None:
+        self.between = between
+        super().__init__("what the plan rests on has moved since: make another plan")
+
+
+class RevertClash(Fault):
+    """``clashes`` are the parts that were edited after the change that is to be undone."""
+
+    def __init__(self, clashes: tuple[Any, ...]) -> None:
+        self.clashes = clashes
+        super().__init__(
+            f"{len(clashes)} of its parts were edited since: plan with overwrite to undo them too"
+        )
+
+
+class OtherCount(Fault):
+    """``found`` is how many there are, where ``expected`` were expected."""
+
+    def __init__(self, path: str, expected: int, found: int) -> None:
+        reason = f"{found} meet this by now, not {expected}: look again, and send {found}"
+        self.errors = (Problem(path, reason),)
+        super().__init__(reason)
 
 
 class NotServedHere(Fault):

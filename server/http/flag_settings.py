@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
+from halyard_protocol.codec import encode
+from halyard_protocol.problems import Problem
 from halyard_protocol.ruleset import Prerequisite, Rule, Serve, Target
+from msgspec import UNSET, Meta, UnsetType
 
 from domain import commands as c
 from domain.asked import Asked
+from domain.commands import Command, decode_command
+from domain.errors import InvalidCommand
 from domain.events import RuleAdded
 from domain.facts import Entity
 from domain.state import FlagSettings
+from domain.transitions import pinned
 from domain.upcast import decode_event
-from server.http.bodies import Shape
+from server.http.bodies import SHARED_FIELDS, Shape, read_object, with_precondition
 from server.http.call import Call
-from server.http.faults import NotFound
+from server.http.edits import RuleEdit, check_names
+from server.http.faults import Malformed, NotFound
 from server.http.paging import Page
+from server.http.planned import carry_out
 from server.http.project_keys import project_key
-from server.http.queries import ReadQuery
-from server.http.reads import Seen, seen
+from server.http.queries import ReadQuery, WriteQuery
+from server.http.reads import Seen, present, seen
 from server.http.replies import Reply
 from server.http.routes import SETTINGS, Handler, Route, command_route, reading
 from server.http.views import FlagSettingsView, settings_view
-from server.http.writes import Writing, location, write_reply
+from server.http.writes import WriteAnswer, Writing, location, submit, write_reply
 from server.writing.submission import Answer
 
 _PATH = ("flag", "environment")
@@ -125,6 +133,52 @@ async def _recorded_rule_id(call: Call, answer: Answer) -> str:
     return added.rule.id
 
 
+_EDITED_RULE = Shape(command=c.ChangeRule, path=_PATH, nested="rule", nested_type=Rule)
+
+
+async def edit_rule(call: Call) -> Reply:
+    """Some fields of a rule; the others stay, also where somebody changes them meanwhile."""
+    body = with_precondition(call, read_object(call.body))
+    check_names(body, RuleEdit, {})
+    fields = {name: value for name, value in body.items() if name not in SHARED_FIELDS}
+    shared = {name: value for name, value in body.items() if name in SHARED_FIELDS}
+    if not fields:
+        raise Malformed(Problem("", "names nothing to change"))
+
+    async def plan() -> tuple[Command, ...]:
+        now = await present(call)
+        held = msgspec.json.decode(encode(_rule(call, now)))
+        address = {name: call.parameters[name] for name in _PATH}
+        content = {"type": "ChangeRule", "rule": held | fields, **address, **shared}
+        return tuple(pinned(now.state, project_key(call), (decode_command(content),)))
+
+    try:
+        return write_reply(await carry_out(call, plan))
+    except InvalidCommand as refusal:
+        raise _EDITED_RULE.in_terms_of_body(refusal) from refusal
+
+
+class ExpiryBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """From when on the off variation is served; null, as it is read, for never."""
+
+    expires_at: datetime | None
+    expected_revision: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    comment: str | UnsetType = UNSET
+
+
+async def set_expiry(call: Call) -> Reply:
+    """An instant, or none."""
+    body = read_object(call.body)
+    clears = "expiresAt" in body and body["expiresAt"] is None
+    if clears:
+        del body["expiresAt"]
+    check_names(body, ExpiryBody, {})
+    kind = "ClearExpiry" if clears else "SetExpiry"
+    address = {name: call.parameters[name] for name in _PATH}
+    command = decode_command(with_precondition(call, {"type": kind, **body, **address}))
+    return write_reply(await submit(call, project_key(call), command))
+
+
 async def list_rules(call: Call) -> Reply:
     """All rules, in the order in which they are tried: there are few enough for one page."""
     now = await seen(call)
@@ -185,6 +239,17 @@ ROUTES: tuple[Route, ...] = (
         nested_type=Rule,
         id_in_path="rule",
     ),
+    Route(
+        method="PATCH",
+        path=f"{SETTINGS}/rules/{{rule}}",
+        summary="Edit a rule: the fields that the body names",
+        handler=edit_rule,
+        permission="flag:write",
+        tag=_TAG,
+        query=WriteQuery,
+        request=RuleEdit,
+        response=WriteAnswer,
+    ),
     _write("DELETE", "/rules/{rule}", "Remove a rule", c.RemoveRule, path=(*_PATH, "rule")),
     _read(
         "/targets",
@@ -229,7 +294,17 @@ ROUTES: tuple[Route, ...] = (
         _ReadingPart(lambda settings: Expiry(settings.expires_at)),
         Expiry,
     ),
-    _write("PUT", "/expiry", "Have the flag expire", c.SetExpiry),
+    Route(
+        method="PUT",
+        path=f"{SETTINGS}/expiry",
+        summary="Have the flag expire; null for never",
+        handler=set_expiry,
+        permission="flag:write",
+        tag=_TAG,
+        query=WriteQuery,
+        request=ExpiryBody,
+        response=WriteAnswer,
+    ),
     _write("DELETE", "/expiry", "Let the flag not expire", c.ClearExpiry),
     _read(
         "/exposure-tracking",

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from halyard_protocol.problems import Problem, hint
+
 from domain import commands as c
 from domain.facts import Entity
-from domain.state import FlagDefinition, ProjectState
+from domain.state import ProjectState
 from server.http.bodies import Shape
 from server.http.call import Call
 from server.http.edits import Editing, FlagEdit, field_step, switch_step
+from server.http.faults import Malformed
 from server.http.histories import EventPage, HistoryQuery, entity_history
-from server.http.paging import Page, page_of
+from server.http.paging import Page, page_in_order, read_place
 from server.http.queries import FlagListQuery, ReadQuery
-from server.http.reads import contains, seen
+from server.http.reads import indexed, instant_of, seen
 from server.http.replies import Reply
 from server.http.routes import FLAG, PROJECT, Route, command_route, editing_route, reading
 from server.http.views import FlagView, flag_view
 from server.http.writes import Writing
+from server.searching.criteria import Criteria
+from server.searching.entries import flag_entry
+from server.searching.orders import entry_place, sort_by
 
 _PATH = ("flag",)
 
@@ -23,40 +29,45 @@ _PATH = ("flag",)
 async def list_flags(call: Call) -> Reply:
     """A page of the flags that the query asks for."""
     query = call.query_as(FlagListQuery)
-    now = await seen(call)
-    if query.environment is not None and query.environment not in now.state.environments:
-        return now.reply(Page[FlagView](()))
-
-    def wanted(key: str) -> FlagDefinition | None:
-        flag = now.state.flags[key]
-        return flag if _matches(query, now.state, flag) else None
-
-    page = page_of(
-        now.state.flags, query.limit, query.cursor, wanted, lambda flag: flag_view(now.state, flag)
+    after = read_place(query.cursor, query.sort)
+    now, index = await indexed(call)
+    criteria, at = query.criteria(), instant_of(call, now)
+    refuse_unknown(now.state, criteria, "?")
+    by, descending = sort_by(query.sort), query.sort.startswith("-")
+    found = index.find(criteria, at, by, after, descending=descending)
+    page = page_in_order(
+        ((entry_place(by, entry), entry) for entry in found),
+        query.limit,
+        query.sort,
+        lambda entry: flag_view(now.state, entry, at),
     )
     return now.reply(page)
 
 
-def _matches(query: FlagListQuery, state: ProjectState, flag: FlagDefinition) -> bool:
-    return (
-        (query.archived == "any" or flag.archived == (query.archived == "true"))
-        and set(query.tag) <= set(flag.tags)
-        and (query.maintainer is None or flag.maintainer == query.maintainer)
-        and (not query.search or contains(query.search, flag.key, flag.name, flag.description))
-        and (query.state is None or _is_enabled(query, state, flag) == (query.state == "enabled"))
+def refuse_unknown(state: ProjectState, criteria: Criteria, before: str) -> None:
+    """Refuse to look where nothing can be. ``before`` is what stands before a criterion's name.
+
+    Raises :class:`~server.http.faults.Malformed`.
+    """
+    named = (
+        ("environment", criteria.environment, state.environments),
+        ("segment", criteria.segment, state.segments),
     )
-
-
-def _is_enabled(query: FlagListQuery, state: ProjectState, flag: FlagDefinition) -> bool:
-    environments = state.environments if query.environment is None else (query.environment,)
-    return any(state.settings[flag.key, environment].enabled for environment in environments)
+    problems = [
+        Problem(before + kind, f"there is no {kind} '{key}'{hint(key, known)}")
+        for kind, key, known in named
+        if key is not None and key not in known
+    ]
+    if problems:
+        raise Malformed(*problems)
 
 
 async def read_flag(call: Call) -> Reply:
     """One flag."""
     now = await seen(call)
     flag = now.flag(call)
-    return now.reply(flag_view(now.state, flag), Entity("flag", flag.key))
+    view = flag_view(now.state, flag_entry(now.state, flag.key), instant_of(call, now))
+    return now.reply(view, Entity("flag", flag.key))
 
 
 async def flag_history(call: Call) -> Reply:

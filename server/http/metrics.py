@@ -34,5 +34,7 @@ ROUTES: tuple[Route, ...] = (
         tag="operations",
         response=str,
         content_type="text/plain",
+        also_as=(("application/openmetrics-text", str),),
+        refuses=(Unauthenticated,),
     ),
 )

@@ -12,17 +12,20 @@ from typing import Any
 
 import msgspec
 from halyard_protocol.conditions import OPERATORS, Condition
+from halyard_protocol.limits import MAX_KEY_LENGTH
+from halyard_protocol.problems import KEY_PATTERN
 
+from domain.limits import PLACE_KEY_LENGTH
+from domain.names import PLACE_KEY_PATTERN
 from server.http.concurrency import IDEMPOTENCY_KEY_LENGTH
-from server.http.problems import KINDS, ProblemDetails
+from server.http.openapi_answers import Answers, Schemas, shows_revision
+from server.http.problems import ShownProblem
 from server.http.queries import Query
 from server.http.routes import Route
 
 VERSION = "3.1.0"
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_PROBLEM = {"$ref": "#/components/responses/Problem"}
-_ENTITY_TAG = {"ETag": {"schema": {"type": "string"}}}
 
 _CONDITION_REF = {"$ref": _REF.format(name="Condition")}
 _CONDITION: dict[str, Any] = {
@@ -60,6 +63,19 @@ _SECURITY: dict[str, Any] = {
     "listeningKey": {"type": "apiKey", "in": "query", "name": "key"},
 }
 _KEY_SCHEMES = ("sdkKey", "sdkKeyHeader")
+_IF_MATCH = {"type": "string", "pattern": r'^(\*|"[0-9]{1,18}")$'}
+_PLACES = ("project", "environment")
+_ENTITIES = ("flag", "segment", "rule", "key")
+"""Parameters of paths whose look is known."""
+_INFO = {
+    "title": "Halyard",
+    "version": "1",
+    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    "description": (
+        "A self-hosted feature-flag server. Every failure is a problem (RFC 9457), except where"
+        " OFREP asks; every status that a route can answer stands beside it."
+    ),
+}
 
 
 def describe(routes: tuple[Route, ...]) -> dict[str, Any]:
@@ -69,32 +85,30 @@ def describe(routes: tuple[Route, ...]) -> dict[str, Any]:
         described, schema_hook=_hook, ref_template=_REF
     )
     by_type = {id(of): schema for of, schema in zip(described, schemas, strict=True)}
+    answers = Answers(by_type)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        operation = _operation(route, by_type)
+        operation = _operation(route, by_type, answers)
         paths.setdefault(path_of(route), {})[route.method.lower()] = operation
     return {
         "openapi": VERSION,
-        "info": {"title": "Halyard", "version": "1", "license": {"name": "Apache-2.0"}},
+        "info": _INFO,
         "paths": paths,
         "components": {
             "schemas": {**components, "Condition": _CONDITION},
             "securitySchemes": _SECURITY,
-            "responses": {"Problem": _problem_response(by_type[id(ProblemDetails)])},
+            "responses": answers.components,
         },
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
     }
 
 
 def _types_of(routes: Iterable[Route]) -> Iterable[Any]:
-    yield ProblemDetails
+    yield ShownProblem
     for route in routes:
-        if route.request is not None:
-            yield route.request
-        if route.response is not None:
-            yield route.response
-        if route.failure is not None:
-            yield route.failure
+        bodies = (route.request, route.response, route.failure)
+        others = (of for _, of in (*route.also_as, *route.also_answers))
+        yield from (of for of in (*bodies, *others) if of is not None)
 
 
 def _hook(of: type) -> dict[str, Any]:
@@ -103,13 +117,13 @@ def _hook(of: type) -> dict[str, Any]:
     raise NotImplementedError(f"no schema of {of}")
 
 
-def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
+def _operation(route: Route, by_type: Schemas, answers: Answers) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": operation_id(route),
         "summary": route.summary,
         "tags": [route.tag],
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
-        "responses": _answers(route, by_type),
+        "responses": answers.of(route),
         "security": _security(route),
     }
     if route.permission:
@@ -119,7 +133,10 @@ def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
     if route.request is not None:
         operation["requestBody"] = {
             "required": not route.body_optional,
-            "content": {"application/json": {"schema": by_type[id(route.request)]}},
+            "content": {
+                content_type: {"schema": by_type[id(route.request)]}
+                for content_type in route.body_content_types
+            },
         }
     return operation
 
@@ -144,9 +161,19 @@ def operation_id(route: Route) -> str:
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(name)}
         for name in _PARAMETER.findall(path_of(route))
     ]
+
+
+def _path_schema(name: str) -> dict[str, Any]:
+    if name in _PLACES:
+        pattern, length = PLACE_KEY_PATTERN.pattern, PLACE_KEY_LENGTH
+    elif name in _ENTITIES:
+        pattern, length = KEY_PATTERN.pattern, MAX_KEY_LENGTH
+    else:
+        return {"type": "string", "minLength": 1}
+    return {"type": "string", "pattern": f"^{pattern}$", "minLength": 1, "maxLength": length}
 
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:
@@ -168,36 +195,9 @@ def _headers(route: Route) -> list[dict[str, Any]]:
     headers: dict[str, Any] = {name: {"type": "string"} for name in route.headers}
     if route.writes:
         length = {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_LENGTH}
-        headers |= {"If-Match": {"type": "string"}, "Idempotency-Key": length}
+        headers |= {"If-Match": _IF_MATCH} if shows_revision(route) else {}
+        headers |= {"Idempotency-Key": length}
     return [
         {"name": name, "in": "header", "required": False, "schema": schema}
         for name, schema in headers.items()
     ]
-
-
-def _answers(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
-    """Each status beside what comes with it; ``default`` is every failure."""
-    answer: dict[str, Any] = {"description": route.summary}
-    if route.response is not None:
-        answer["content"] = {route.content_type: {"schema": by_type[id(route.response)]}}
-    answers = {str(route.status): answer, "default": _failure(route, by_type)}
-    if "If-None-Match" in route.headers:
-        answer["headers"] = _ENTITY_TAG
-        answers["304"] = {"description": "What the client has is current", "headers": _ENTITY_TAG}
-    return answers
-
-
-def _failure(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
-    if route.failure is None:
-        return _PROBLEM
-    content = {"application/json": {"schema": by_type[id(route.failure)]}}
-    return {"description": "A failure, in words of the protocol's own", "content": content}
-
-
-def _problem_response(schema: dict[str, Any]) -> dict[str, Any]:
-    kinds = sorted({(kind.slug, kind.status) for kind in KINDS.values()})
-    listed = "; ".join(f"{slug} ({status})" for slug, status in kinds)
-    return {
-        "description": f"A problem (RFC 9457). Kinds: {listed}",
-        "content": {"application/problem+json": {"schema": schema}},
-    }

@@ -95,5 +95,14 @@ async def _outcome(check: Check) -> str:
 ROUTES: tuple[Route, ...] = (
     reading("/", welcome, "Say what this is", permission=None, tag=_TAG, response=Welcome),
     reading("/healthz", healthz, "Alive", permission=None, tag=_TAG, response=Health),
-    reading("/readyz", readyz, "Ready", permission=None, tag=_TAG, response=Readiness),
+    Route(
+        method="GET",
+        path="/readyz",
+        summary="Ready",
+        handler=readyz,
+        permission=None,
+        tag=_TAG,
+        response=Readiness,
+        also_answers=((503, Readiness),),
+    ),
 )

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from domain import change_request_commands as r
 from domain import commands as c
+from domain import webhook_commands as w
 from domain.asked import Asked
+from domain.system import commands as s
+
+SELF = "self"
+"""Of a route: any account may ask, because it asks about itself."""
 
 _VERBS: dict[str, tuple[type[Asked], ...]] = {
-    "project:write": (c.CreateProject, c.RenameProject),
+    "project:create": (c.CreateProject,),
+    "project:write": (c.RenameProject,),
     "project:delete": (c.DeleteProject,),
     "event:void": (c.VoidEvent,),
     "environment:write": (
@@ -15,9 +22,16 @@ _VERBS: dict[str, tuple[type[Asked], ...]] = {
         c.SetEnvironmentAttributes,
         c.ProtectEnvironment,
         c.UnprotectEnvironment,
+        c.SetRequiredApprovals,
     ),
     "environment:delete": (c.DeleteEnvironment,),
-    "key:write": (c.IssueSdkKey, c.SetSdkKeyOrigins, c.RevokeSdkKey),
+    "key:write": (
+        c.IssueSdkKey,
+        c.RotateSdkKey,
+        c.SetSdkKeyOrigins,
+        c.SetSdkKeyExpiry,
+        c.RevokeSdkKey,
+    ),
     "flag:write": (
         c.CreateFlag,
         c.RenameFlag,
@@ -53,9 +67,50 @@ _VERBS: dict[str, tuple[type[Asked], ...]] = {
         c.ChangeSegmentRules,
     ),
     "segment:delete": (c.DeleteSegment,),
+    "change-request:write": (
+        r.OpenChangeRequest,
+        r.EditChangeRequest,
+        r.WithdrawChangeRequest,
+        r.ApplyChangeRequest,
+    ),
+    "change-request:review": (r.ApproveChangeRequest, r.RejectChangeRequest),
+    "webhook:write": (
+        w.CreateWebhook,
+        w.DescribeWebhook,
+        w.ChangeWebhookTarget,
+        w.ChangeWebhookFilter,
+        w.ChangeWebhookTemplate,
+        w.RotateWebhookSecret,
+        w.EnableWebhook,
+        w.DisableWebhook,
+        w.ReplayWebhook,
+        w.DeleteWebhook,
+    ),
+    "account:write": (
+        s.CreateAccount,
+        s.CreateServiceAccount,
+        s.DisableAccount,
+        s.EnableAccount,
+        s.EraseAccount,
+        s.EndAccountSessions,
+        s.NotePasswordSet,
+        s.NoteProfileChanged,
+        s.NoteIdentityLinked,
+        s.NoteIdentityUnlinked,
+        s.AssignRole,
+        s.UnassignRole,
+        s.CreateGroup,
+        s.RenameGroup,
+        s.DeleteGroup,
+        s.AddGroupMembers,
+        s.RemoveGroupMembers,
+    ),
+    "role:write": (s.CreateRole, s.ChangeRole, s.DeleteRole),
+    "token:write": (s.IssueToken, s.RevokeToken),
+    "settings:write": (s.ChangeSettings,),
 }
 
 PERMISSIONS: dict[type[Asked], str] = {
     command: verb for verb, commands in _VERBS.items() for command in commands
 }
-"""By command; every command of a project has one."""
+"""By command; every command of a project and of the installation has one."""

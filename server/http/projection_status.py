@@ -68,6 +68,7 @@ ROUTES: tuple[Route, ...] = (
         f"{PROJECT}/projections",
         list_projections,
         "Read how projections stand to the log",
+        refuses=(NotServedHere,),
         permission="projection:read",
         tag="operations",
         query=MinSeqQuery,

@@ -11,7 +11,8 @@ from domain.errors import InvalidCommand
 from domain.facts import Entity
 from domain.names import place_key_problems, refuse
 from server.credentials import new_id
-from server.http.bodies import Shape
+from server.http.authorisation import access_to
+from server.http.bodies import Shape, read_object
 from server.http.call import Call
 from server.http.edits import Editing, ProjectEdit, field_step
 from server.http.paging import Page, page_of
@@ -35,9 +36,11 @@ class ProjectSummary(msgspec.Struct, frozen=True):
 
 
 async def list_projects(call: Call) -> Reply:
-    """A page of the projects that exist now."""
+    """A page of the projects that exist now, of those that the caller may see."""
     query = call.query_as(SearchQuery)
-    rows = [await _summary(call, key) for key in await call.dependencies.writers.projects()]
+    access = access_to(call)
+    keys = [key for key in await call.dependencies.writers.projects() if access.sees(key)]
+    rows = [await _summary(call, key) for key in keys]
     found = {
         row.key: row
         for row in rows
@@ -62,10 +65,27 @@ _CREATION = Shape(
 )
 
 
+async def _creation(call: Call) -> c.CreateProject:
+    """The command; without environments it begins with those that the settings name."""
+    asked = cast("c.CreateProject", _CREATION.read(call))
+    if "environments" not in read_object(call.body):
+        chosen = (await call.dependencies.writers.system()).state.settings.project_environments
+        named = tuple(
+            c.NewEnvironment(
+                environment=each.environment,
+                name=each.name or each.environment,
+                protected=each.protected,
+            )
+            for each in chosen
+        )
+        asked = msgspec.structs.replace(asked, environments=named)
+    return cast("c.CreateProject", c.complete(asked, new_id))
+
+
 async def create_project(call: Call) -> Reply:
     """Begin a project under its own key."""
     try:
-        command = cast("c.CreateProject", c.complete(_CREATION.read(call), new_id))
+        command = await _creation(call)
         # Before a writer is chosen by it: `$system` is no project's.
         refuse(place_key_problems("/project", command.project))
         answer = await submit(call, command.project, command)

@@ -8,11 +8,15 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from halyard_protocol.problems import Problem
+from halyard_protocol.ruleset import FlagType
 from msgspec import Meta
 
+from domain.decoding import in_words
 from domain.events import SdkKeyKind
 from server.http.faults import Malformed
 from server.http.paging import DEFAULT_LIMIT, MAX_LIMIT
+from server.searching.criteria import Answer, Criteria
+from server.searching.staleness import Staleness
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 Limit: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
@@ -36,6 +40,8 @@ class WriteQuery(Query, frozen=True):
 
     comment: Annotated[str, Meta(max_length=2000)] = ""
     """Why: kept with the events, and shown in the history."""
+    bypass_approval: bool = False
+    """In an emergency: go without the approvals that an environment asks for; say why."""
 
 
 class MinSeqQuery(Query, frozen=True):
@@ -72,6 +78,35 @@ class ListQuery(ReadQuery, frozen=True):
     """Only what contains this, in any case of letters."""
 
 
+Sort: TypeAlias = Literal[
+    "key", "-key", "name", "-name", "created", "-created", "changed", "-changed"
+]
+"""What a list is sorted by; with a minus, from the last to the first."""
+
+
+class SortedListQuery(ListQuery, frozen=True):
+    """The parameters of a list that can be sorted."""
+
+    sort: Sort = "key"
+
+
+class PlaceQuery(ReadQuery, frozen=True):
+    """The parameters of a list of one thing in its environments."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: str | None = None
+    """``nextCursor`` of the page before."""
+    environment: str | None = None
+    """Only there."""
+
+
+class SegmentListQuery(SortedListQuery, frozen=True):
+    """Which segments to list."""
+
+    used: bool | None = None
+    """Whether a rule of a flag or of a segment names it."""
+
+
 class KeyListQuery(ListQuery, frozen=True):
     """Which SDK keys to list."""
 
@@ -79,16 +114,30 @@ class KeyListQuery(ListQuery, frozen=True):
     revoked: Literal["true", "false", "any"] = "any"
 
 
-class FlagListQuery(ListQuery, frozen=True):
-    """Which flags to list."""
+class FlagListQuery(SortedListQuery, frozen=True):
+    """Which flags to list: those that meet all of it."""
 
     tag: tuple[str, ...] = ()
     """May be repeated: only flags that carry every one."""
+    maintainer: str | None = None
+    """Empty for flags without one."""
+    type: FlagType | None = None
+    client_side: bool | None = None
+    archived: Answer = "false"
     state: Literal["enabled", "disabled"] | None = None
     """In ``environment``; without one: enabled anywhere, or disabled everywhere."""
     environment: str | None = None
-    archived: Literal["true", "false", "any"] = "false"
-    maintainer: str | None = None
+    """Where ``state``, ``segment`` and ``rules`` are looked for; without one: anywhere."""
+    segment: str | None = None
+    """Named in a rule."""
+    rules: str = ""
+    """Only flags with this in a rule, a target or a prerequisite, in any case of letters."""
+    staleness: tuple[Staleness, ...] = ()
+    """May be repeated: any of these."""
+
+    def criteria(self) -> Criteria:
+        """All of it but the order."""
+        return Criteria(**{name: getattr(self, name) for name in Criteria.__struct_fields__})
 
 
 def read_query(raw: bytes, of: type[Q]) -> Q:
@@ -119,7 +168,7 @@ def _convert(found: dict[str, Any], of: type[Q]) -> Q:
         try:
             msgspec.convert({name: value}, of, strict=False)
         except msgspec.ValidationError as error:
-            reason = str(error).split(" - at `$")[0]
+            reason = in_words(str(error).split(" - at `$")[0])
             raise Malformed(Problem(f"?{name}", reason)) from error
     return msgspec.convert(found, of, strict=False)
 

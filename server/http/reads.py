@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TypeVar
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeAlias, TypeVar
 
 from halyard_protocol.problems import Problem
 
 from domain.facts import Entity
+from domain.pages import pages_of
 from domain.state import (
     Environment,
     FlagDefinition,
@@ -16,12 +20,16 @@ from domain.state import (
     SdkKey,
     SegmentDefinition,
 )
+from server.http.authorisation import visible
 from server.http.call import Call
 from server.http.concurrency import etag, moment
 from server.http.faults import Malformed, NotFound
 from server.http.project_keys import project_key
-from server.http.queries import MinSeqQuery, ReadQuery
+from server.http.queries import MinSeqQuery, ReadQuery, SortedListQuery
 from server.http.replies import Header, Reply, ok
+from server.searching.flag_index import SLICE_S, FlagIndex
+from server.searching.orders import sort_by
+from server.searching.past_flags import PastFlags
 
 SEQ_HEADER = b"halyard-seq"
 """Of each answer that was read from a state: as of which seq."""
@@ -100,7 +108,77 @@ async def seen_of(call: Call, key: str) -> Seen:
         at = moment(query.at)
         current = await writers.state_at(key, at)
         _refuse_future(at, current.seq)
-    return Seen(current.state, current.seq, current.last_at)
+    return Seen(visible(call, key, current.state, current.seq), current.seq, current.last_at)
+
+
+async def read_whole(state: ProjectState) -> None:
+    """Read all of a past state, where all of it is asked for, and give the loop its turns.
+
+    Nothing of it changes meanwhile but how much was read. Raises ``LogPoisoned``.
+    """
+    pages = pages_of(state)
+    if pages is None or not pages.rest:
+        return
+    began_s = time.perf_counter()
+    for name in pages.left():
+        pages.read(name)
+        if time.perf_counter() - began_s > SLICE_S:
+            await asyncio.sleep(0)
+            began_s = time.perf_counter()
+
+
+def instant_of(call: Call, now: Seen) -> datetime:
+    """When the state that was read is, or was, the present one."""
+    query = call.query
+    if not isinstance(query, ReadQuery) or query.at is None:
+        return datetime.now(UTC)
+    at = moment(query.at)
+    return at if isinstance(at, datetime) else now.last_at
+
+
+async def present(call: Call) -> Seen:
+    """The newest state of the path's project, for a write that is worked out from it."""
+    key = project_key(call)
+    current = await call.dependencies.writers.state(key)
+    return Seen(visible(call, key, current.state, current.seq), current.seq, current.last_at)
+
+
+Flags: TypeAlias = FlagIndex | PastFlags
+"""The flags of a state, to be found among many."""
+
+
+async def indexed(call: Call) -> tuple[Seen, Flags]:
+    """The state that a read of the path's project is about, and its flags to be found.
+
+    What comes between this and an ``await`` is of one seq. Raises what :func:`seen` raises.
+    """
+    query = call.query
+    if not isinstance(query, ReadQuery) or query.at is None:
+        return await _indexed(call, seen if isinstance(query, MinSeqQuery) else present)
+    now = await seen(call)
+    if not (isinstance(query, SortedListQuery) and sort_by(query.sort) == "key"):
+        await read_whole(now.state)
+    return now, PastFlags(now.state)
+
+
+async def _indexed(call: Call, read: Callable[[Call], Awaitable[Seen]]) -> tuple[Seen, Flags]:
+    now = await read(call)
+    if not _is_whole(call, now):
+        return now, PastFlags(now.state)
+    index = call.dependencies.flag_indexes.of(project_key(call))
+    if not index.covers(now.state):
+        await index.begin(now.state, now.seq)
+        now = await read(call)
+        if not _is_whole(call, now):
+            return now, PastFlags(now.state)
+    index.follow(now.state, now.seq)
+    return now, index
+
+
+def _is_whole(call: Call, now: Seen) -> bool:
+    """Whether the caller may see all of the state: only that has an index."""
+    whole = call.dependencies.writers.at_hand(project_key(call))
+    return whole is None or whole.state is now.state
 
 
 def _refuse_future(at: int | datetime, seq: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import NamedTuple, TypeAlias
@@ -29,6 +30,8 @@ class Reply(NamedTuple):
     content_type: bytes = JSON
     headers: tuple[Header, ...] = ()
     parts: AsyncGenerator[bytes] | None = None
+    stall_s: float | None = None
+    """Of ``parts``: who takes none for so long is cut off. None: they may take their time."""
     cache_control: bytes = b"no-store"
     """By default answers are never kept: what was read before a change must not come back after."""
 
@@ -54,6 +57,10 @@ async def send_reply(send: Send, reply: Reply, request_id: str, *, bodiless: boo
     if reply.parts is not None and not bodiless:
         async with aclosing(reply.parts) as parts:
             async for part in parts:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+                try:
+                    async with asyncio.timeout(reply.stall_s):
+                        await send({"type": "http.response.body", "body": part, "more_body": True})
+                except TimeoutError:
+                    return  # without an end: whoever reads on finds the connection broken
     body = b"" if bodiless or reply.parts is not None else reply.body
     await send({"type": "http.response.body", "body": body})

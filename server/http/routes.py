@@ -23,6 +23,7 @@ ENVIRONMENT = f"{PROJECT}/environments/{{environment}}"
 FLAG = f"{PROJECT}/flags/{{flag}}"
 SETTINGS = f"{FLAG}/environments/{{environment}}"
 SEGMENT = f"{PROJECT}/segments/{{segment}}"
+CHANGE_REQUEST = f"{PROJECT}/change-requests/{{changeRequest}}"
 
 BODY_LIMIT_BYTES = 1024 * 1024
 BATCH_LIMIT_BYTES = 16 * 1024 * 1024
@@ -69,7 +70,15 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """The type of the answer; None where no type describes it."""
     content_type: str = "application/json"
     """Of the answer."""
+    also_as: tuple[tuple[str, Any], ...] = ()
+    """Further content types of the answer, which ``Accept`` may ask for, each with its type."""
     status: int = 200
+    also_answers: tuple[tuple[int, Any], ...] = ()
+    """Further statuses that are no problems, each with its body's type; None where it has none."""
+    refuses: tuple[type[BaseException], ...] = ()
+    """What only the handler can find wrong; the rest is told by what the route is (`failures`)."""
+    body_content_types: tuple[str, ...] = ("application/json",)
+    """Content types of the body."""
     body_limit_bytes: int = BODY_LIMIT_BYTES
     refused: Refusal = as_problem
     """What becomes of an exception, where a protocol has words of its own for failures."""
@@ -101,6 +110,8 @@ def reading(
     tag: str,
     query: type[Query] = Query,
     response: Any = None,
+    also_as: tuple[tuple[str, Any], ...] = (),
+    refuses: tuple[type[BaseException], ...] = (),
 ) -> Route:
     """A ``GET``."""
     return Route(
@@ -112,6 +123,8 @@ def reading(
         tag=tag,
         query=query,
         response=response,
+        also_as=also_as,
+        refuses=refuses,
     )
 
 
@@ -125,6 +138,7 @@ def command_route(
     shape: Shape | None = None,
     status: int = 200,
     response: Any = WriteAnswer,
+    refuses: tuple[type[BaseException], ...] = (),
 ) -> Route:
     """A route that becomes one command; its permission and its body's type are the command's.
 
@@ -147,6 +161,7 @@ def command_route(
         body_optional=is_optional(body),
         response=response,
         status=status,
+        refuses=refuses,
     )
 
 

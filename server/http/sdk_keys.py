@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from datetime import datetime
+from typing import TypeVar, cast
 
 import msgspec
 from halyard_protocol.codec import encode
@@ -29,6 +30,8 @@ from server.http.writes import WriteAnswer, Writing, location, submit, write_ans
 _PATH = ("environment",)
 _TAG = "SDK keys"
 
+K = TypeVar("K", c.IssueSdkKey, c.RotateSdkKey)
+
 
 class IssuedKey(WriteAnswer, frozen=True, kw_only=True):
     """A new SDK key. ``secret`` is the whole key, and is never shown again."""
@@ -37,6 +40,15 @@ class IssuedKey(WriteAnswer, frozen=True, kw_only=True):
     kind: SdkKeyKind
     secret: str | None
     """Null where the answer repeats an earlier one: a server key was shown then."""
+
+
+class RotatedKey(IssuedKey, frozen=True, kw_only=True, rename="camel"):
+    """The successor of an SDK key; ``revision`` is that of the key that it replaces."""
+
+    replaced: str
+    """The old key's id."""
+    replaced_expires_at: datetime | None
+    """From when on the old key opens nothing."""
 
 
 async def list_keys(call: Call) -> Reply:
@@ -74,7 +86,7 @@ async def issue_key(call: Call) -> Reply:
     wish = cast("c.IssueSdkKey", c.complete(_ISSUING.read(call), new_id))
     environment_id = await _environment_id(call)
     secret = new_sdk_key(environment_id, wish.kind)
-    answer = await submit(call, project_key(call), _with_secret(wish, secret))
+    answer = await submit(call, project_key(call), _with_secret(wish, wish.kind, secret))
     key_id = answer.events[0].entity_key
     issued = IssuedKey(
         **msgspec.structs.asdict(write_answer(answer)),
@@ -103,10 +115,52 @@ async def _environment_id(call: Call) -> str:
     return known.id
 
 
-def _with_secret(wish: c.IssueSdkKey, secret: str) -> c.IssueSdkKey:
-    if wish.kind == "client":
+def _with_secret(wish: K, kind: SdkKeyKind, secret: str) -> K:
+    if kind == "client":
         return replace(wish, client_key=secret)
     return replace(wish, sha256=fingerprint(secret))
+
+
+_ROTATING = Shape(
+    command=c.RotateSdkKey,
+    path=(*_PATH, "key"),
+    withheld=("successor", "sha256", "clientKey"),
+)
+
+
+async def rotate_key(call: Call) -> Reply:
+    """Draw a successor, and let the key itself live on for a while."""
+    wish = cast("c.RotateSdkKey", c.complete(_ROTATING.read(call), new_id))
+    environment_id = await _environment_id(call)
+    kind = await _kind_of(call, wish.key)
+    secret = new_sdk_key(environment_id, kind)
+    answer = await submit(call, project_key(call), _with_secret(wish, kind, secret))
+    successor = answer.events[0].entity_key
+    state = (await call.dependencies.writers.state(project_key(call), answer.seq)).state
+    old = state.keys.get((wish.key, wish.environment))  # gone where this repeats an old answer
+    rotated = RotatedKey(
+        **msgspec.structs.asdict(write_answer(answer)),
+        id=successor,
+        kind=kind,
+        secret=None if answer.replayed else secret,
+        replaced=wish.key,
+        replaced_expires_at=None if old is None else old.expires_at,
+    )
+    place = call.path.removesuffix(f"{wish.key}/rotate") + successor
+    return Reply(201, encode(rotated), JSON, (etag(answer.revision), location(place)))
+
+
+async def _kind_of(call: Call, key_id: str) -> SdkKeyKind:
+    """Of a key, which never changes. Raises :class:`NotFound` only as of the log's head."""
+    place = key_id, call.parameters["environment"]
+    project, writers = project_key(call), call.dependencies.writers
+    known = (await writers.state(project)).state.keys.get(place)
+    if known is None:
+        head = await call.dependencies.store.head(project)
+        known = (await writers.state(project, head.last_seq)).state.keys.get(place)
+    if known is None:
+        raise NotFound("SDK key", key_id)
+    return known.kind
 
 
 _KEYS = f"{ENVIRONMENT}/keys"
@@ -139,6 +193,23 @@ ROUTES: tuple[Route, ...] = (
         tag=_TAG,
         query=ReadQuery,
         response=SdkKeyView,
+    ),
+    command_route(
+        "POST",
+        f"{_KEYS}/{{key}}/rotate",
+        "Issue a key's successor, and let the key itself end after an overlap",
+        rotate_key,
+        shape=_ROTATING,
+        status=201,
+        response=RotatedKey,
+        tag=_TAG,
+    ),
+    command_route(
+        "PUT",
+        f"{_KEYS}/{{key}}/expiry",
+        "Say until when an SDK key opens anything; null for no end",
+        Writing(shape=Shape(command=c.SetSdkKeyExpiry, path=(*_PATH, "key"))),
+        tag=_TAG,
     ),
     command_route(
         "PUT",

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+from halyard_protocol.problems import Problem
 from halyard_protocol.ruleset import SegmentKeys, SegmentRule
 
 from domain import commands as c
 from domain.asked import Asked
 from domain.facts import Entity
-from domain.state import SegmentDefinition
+from domain.references import segments_of_rules
+from domain.state import ProjectState, SegmentDefinition
 from server.http.bodies import Shape
+from server.http.body_types import body_type
 from server.http.call import Call
 from server.http.edits import Editing, SegmentEdit, field_step
-from server.http.paging import Page, page_of
-from server.http.queries import ListQuery, ReadQuery
-from server.http.reads import contains, seen
+from server.http.faults import Malformed
+from server.http.member_lists import CSV, MembersQuery, is_csv, take_csv, write_csv
+from server.http.paging import Page, sorted_page
+from server.http.queries import ReadQuery, SegmentListQuery, Sort
+from server.http.reads import contains, indexed, seen
 from server.http.replies import Reply
-from server.http.routes import PROJECT, SEGMENT, Route, command_route, editing_route, reading
+from server.http.routes import (
+    BATCH_LIMIT_BYTES,
+    PROJECT,
+    SEGMENT,
+    Route,
+    command_route,
+    editing_route,
+    reading,
+)
 from server.http.views import SegmentSummary, SegmentView, segment_summary, segment_view
-from server.http.writes import Writing
+from server.http.writes import WriteAnswer, Writing
+from server.searching.orders import Place, row_place, sort_by
 
 _PATH = ("segment",)
 _TAG = "segments"
@@ -33,22 +49,40 @@ class Members(msgspec.Struct, frozen=True):
 
 async def list_segments(call: Call) -> Reply:
     """A page of segments, with their members counted."""
-    query = call.query_as(ListQuery)
-    now = await seen(call)
+    query = call.query_as(SegmentListQuery)
+    now, index = await indexed(call)
+    named = named_in_segments(now.state)
 
-    def wanted(key: str) -> SegmentDefinition | None:
-        row = now.state.segments[key]
-        found = not query.search or contains(query.search, row.key, row.name, row.description)
-        return row if found else None
+    def meets(row: SegmentDefinition) -> bool:
+        if query.search and not contains(query.search, row.key, row.name, row.description):
+            return False
+        is_used = row.key in named or index.count_users(row.key) > 0
+        return query.used is None or query.used == is_used
 
-    page = page_of(
-        now.state.segments,
+    rows = ((_place(now.state, row, query.sort), row) for row in now.state.segments.values())
+    page = sorted_page(
+        ((place, row) for place, row in rows if meets(row)),
         query.limit,
         query.cursor,
-        wanted,
-        lambda row: segment_summary(now.state, row),
+        query.sort,
+        lambda row: segment_summary(now.state, row, index.count_users(row.key)),
     )
     return now.reply(page)
+
+
+def named_in_segments(state: ProjectState) -> frozenset[str]:
+    """The segments that rules of segments name."""
+    return frozenset(key for row in state.segments.values() for key in segments_of_rules(row.rules))
+
+
+def _place(state: ProjectState, row: SegmentDefinition, sort: Sort) -> Place:
+    return row_place(
+        sort_by(sort), row.key, row.name, row.created_at, state.mark(_entity(row.key)).seq
+    )
+
+
+def _entity(key: str) -> Entity:
+    return Entity("segment", key)
 
 
 async def read_segment(call: Call) -> Reply:
@@ -58,11 +92,41 @@ async def read_segment(call: Call) -> Reply:
     return now.reply(segment_view(now.state, row), Entity("segment", row.key))
 
 
+class MembersReadQuery(ReadQuery, frozen=True):
+    """In which form to read the members."""
+
+    format: Literal["json", "csv"] | None = None
+    """Left out: what ``Accept`` asks for."""
+
+
 async def read_members(call: Call) -> Reply:
     """The members of a segment."""
+    query = call.query_as(MembersReadQuery)
     now = await seen(call)
     row = now.segment(call)
-    return now.reply(Members(row.included, row.excluded), Entity("segment", row.key))
+    reply = now.reply(Members(row.included, row.excluded), Entity("segment", row.key))
+    accepts_csv = "text/csv" in (call.header(b"accept") or "")
+    if query.format == "json" or not (query.format == "csv" or accepts_csv):
+        return reply
+    name = b'attachment; filename="%s.csv"' % row.key.encode()
+    headers = (*reply.headers, (b"content-disposition", name))
+    return Reply(200, write_csv(row), CSV, headers)
+
+
+_ADDING = Writing(shape=Shape(command=c.AddSegmentMembers, path=_PATH))
+
+
+async def add_members(call: Call) -> Reply:
+    """A few keys as JSON, or many lines of CSV."""
+    if is_csv(call):
+        return await take_csv(call)
+    query = call.query_as(MembersQuery)
+    given = {"?mode": query.mode != "add", "?kind": query.kind != "user"}
+    given["?members"] = query.members != "included"
+    problems = [Problem(name, "is of CSV: say it in the body") for name in given if given[name]]
+    if problems:
+        raise Malformed(*problems)
+    return await _ADDING(call)
 
 
 async def list_rules(call: Call) -> Reply:
@@ -88,7 +152,7 @@ ROUTES: tuple[Route, ...] = (
         "List segments",
         permission="segment:read",
         tag=_TAG,
-        query=ListQuery,
+        query=SegmentListQuery,
         response=Page[SegmentSummary],
     ),
     command_route(
@@ -130,13 +194,26 @@ ROUTES: tuple[Route, ...] = (
     reading(
         f"{SEGMENT}/members",
         read_members,
-        "Read the members of a segment",
+        "Read the members of a segment, as JSON or as CSV",
         permission="segment:read",
         tag=_TAG,
-        query=ReadQuery,
+        query=MembersReadQuery,
         response=Members,
+        also_as=(("text/csv", str),),
     ),
-    _write("POST", "/members", "Add members to a segment", c.AddSegmentMembers),
+    Route(
+        method="POST",
+        path=f"{SEGMENT}/members",
+        summary="Add members to a segment; as CSV also remove or replace them",
+        handler=add_members,
+        permission="segment:write",
+        tag=_TAG,
+        query=MembersQuery,
+        request=body_type(_ADDING.shape),
+        response=WriteAnswer,
+        body_content_types=("application/json", "text/csv"),
+        body_limit_bytes=BATCH_LIMIT_BYTES,
+    ),
     _write("POST", "/members/remove", "Remove members from a segment", c.RemoveSegmentMembers),
     reading(
         f"{SEGMENT}/rules",

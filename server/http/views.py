@@ -25,12 +25,13 @@ from domain.events import SdkKeyKind
 from domain.facts import Entity, environment_entity
 from domain.state import (
     Environment,
-    FlagDefinition,
     FlagSettings,
     ProjectState,
     SdkKey,
     SegmentDefinition,
 )
+from server.searching.entries import FlagEntry
+from server.searching.staleness import Staleness
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -62,6 +63,8 @@ class EnvironmentView(View, frozen=True):
     id: str
     name: str
     protected: bool
+    required_approvals: int
+    """How many others must approve of a change."""
     attributes: dict[str, Any]
 
 
@@ -75,6 +78,8 @@ class SdkKeyView(View, frozen=True):
     client_key: str | None
     origins: tuple[str, ...]
     """Whose pages may use a client key; empty for anybody's."""
+    expires_at: datetime | None
+    """From when on it opens nothing; null where it has no end."""
     revoked_at: datetime | None
 
 
@@ -107,6 +112,9 @@ class FlagView(View, frozen=True):
     client_side: bool
     archived: bool
     archived_at: datetime | None
+    staleness: Staleness
+    changed_at: datetime
+    """When the definition, or the settings in any environment, were last changed."""
     environments: dict[str, SettingsSummary]
 
 
@@ -147,6 +155,8 @@ class SegmentSummary(View, frozen=True):
     included: int
     excluded: int
     rules: int
+    flags: int
+    """How many name it in a rule of any environment."""
 
 
 def project_view(state: ProjectState, seq: int) -> ProjectView:
@@ -176,6 +186,7 @@ def environment_view(state: ProjectState, row: Environment) -> EnvironmentView:
         id=row.id,
         name=row.name,
         protected=row.protected,
+        required_approvals=row.required_approvals,
         attributes=row.attributes,
         revision=mark.revision,
         created_at=row.created_at,
@@ -193,6 +204,7 @@ def sdk_key_view(state: ProjectState, row: SdkKey) -> SdkKeyView:
         name=row.name,
         client_key=row.client_key,
         origins=row.origins,
+        expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         revision=mark.revision,
         created_at=row.created_at,
@@ -200,9 +212,9 @@ def sdk_key_view(state: ProjectState, row: SdkKey) -> SdkKeyView:
     )
 
 
-def flag_view(state: ProjectState, row: FlagDefinition) -> FlagView:
-    """A flag of the state."""
-    mark = state.mark(Entity("flag", row.key))
+def flag_view(state: ProjectState, entry: FlagEntry, now: datetime) -> FlagView:
+    """A flag of the state, and what has become of it by an instant."""
+    row, mark = entry.flag, state.mark(Entity("flag", entry.flag.key))
     return FlagView(
         key=row.key,
         name=row.name,
@@ -216,6 +228,8 @@ def flag_view(state: ProjectState, row: FlagDefinition) -> FlagView:
         client_side=row.client_side,
         archived=row.archived,
         archived_at=row.archived_at,
+        staleness=entry.staleness(now),
+        changed_at=entry.changed_at,
         environments={
             environment: _summary(state, row.key, environment)
             for environment in sorted(state.environments)
@@ -276,8 +290,8 @@ def segment_view(state: ProjectState, row: SegmentDefinition) -> SegmentView:
     )
 
 
-def segment_summary(state: ProjectState, row: SegmentDefinition) -> SegmentSummary:
-    """A segment of the state, in short."""
+def segment_summary(state: ProjectState, row: SegmentDefinition, flags: int) -> SegmentSummary:
+    """A segment of the state, in short, with how many flags name it."""
     mark = state.mark(Entity("segment", row.key))
     return SegmentSummary(
         key=row.key,
@@ -286,6 +300,7 @@ def segment_summary(state: ProjectState, row: SegmentDefinition) -> SegmentSumma
         included=sum(len(held.keys) for held in row.included),
         excluded=sum(len(held.keys) for held in row.excluded),
         rules=len(row.rules),
+        flags=flags,
         revision=mark.revision,
         created_at=row.created_at,
         updated_at=mark.at,

@@ -9,15 +9,21 @@ import msgspec
 from halyard_protocol.codec import encode
 from halyard_protocol.problems import Problem
 
+from domain.approvals import bypassing
 from domain.commands import Command, CreateProject, complete
+from domain.completing import complete_with_held
 from domain.errors import InvalidCommand, Refusal
+from domain.system.vocabulary import SYSTEM_LOG
 from server.credentials import new_id
+from server.http.authorisation import require, warrant_of
 from server.http.bodies import Shape
 from server.http.call import Call
 from server.http.concurrency import etag, idempotency_key, request_fingerprint
-from server.http.faults import Overtaken
-from server.http.histories import EventEntity, event_views
+from server.http.event_views import EventEntity, event_views
+from server.http.faults import Malformed, Overtaken
+from server.http.peers import origin_of
 from server.http.project_keys import project_key
+from server.http.queries import WriteQuery
 from server.http.replies import JSON, Header, Reply
 from server.writing.history import StaleWithEvents
 from server.writing.submission import Answer, EventSummary, Result, Submission
@@ -49,6 +55,15 @@ class WriteAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Whether this repeats the answer to an earlier request with this idempotency key."""
 
 
+class ChangesAnswer(msgspec.Struct, frozen=True):
+    """Accepted as a whole, and durable; it concerned several entities, or none."""
+
+    seq: int
+    """The end of the project's log after it."""
+    replayed: bool
+    events: tuple[CausedEvent, ...]
+
+
 class CommandResult(msgspec.Struct, frozen=True):
     """What one command of a batch did."""
 
@@ -62,31 +77,60 @@ class BatchAnswer(WriteAnswer, frozen=True, kw_only=True):
     results: tuple[CommandResult, ...]
 
 
-async def submit(call: Call, log_id: str, *commands: Command, numbered: bool = False) -> Answer:
+async def submit(
+    call: Call,
+    log_id: str,
+    *commands: Command,
+    numbered: bool = False,
+    causation_id: str = "",
+) -> Answer:
     """Have commands decided and stored, all or none.
 
-    ``numbered``: the caller sent a list, and a refusal says which of it was refused. Raises what
+    ``numbered``: the caller sent a list, and a refusal says which of it was refused.
+    ``causation_id``: what they carry out, such as an import. Raises what
     :meth:`Writers.submit` raises; a stale revision as :class:`Overtaken`.
     """
     for command in commands:
         if isinstance(command, CreateProject) and command.project != log_id:
             raise InvalidCommand(Problem("/project", f"this log is that of '{log_id}'"))
-    submission = Submission.of(
-        call.actor_id,
-        *(complete(command, new_id) for command in commands),
-        idempotency_key=idempotency_key(call),
-        request=request_fingerprint(call),
-        correlation_id=call.request_id,
-    )
+    if isinstance(call.query, WriteQuery) and call.query.bypass_approval:
+        if log_id == SYSTEM_LOG:
+            reason = "is for what environments ask approval of: nothing of the installation does"
+            raise Malformed(Problem("?bypassApproval", reason))
+        await _permit_bypass(call, log_id)
+        causation_id = bypassing(causation_id)
+    submission = submission_of(call, *commands, causation_id=causation_id)
     try:
         return await call.dependencies.writers.submit(log_id, submission)
     except Refusal as refusal:
         if not numbered:
             refusal.command_number = None
         if isinstance(refusal, StaleWithEvents):
-            between = await event_views(call.dependencies, refusal.between)
+            between = await event_views(call, refusal.between)
             raise Overtaken(refusal, between) from refusal
         raise
+
+
+async def _permit_bypass(call: Call, log_id: str) -> None:
+    """Raises :class:`~server.http.faults.Forbidden` unless the caller may, wherever it counts."""
+    state = (await call.dependencies.writers.state(log_id)).state
+    for key, environment in state.environments.items():
+        if environment.required_approvals:
+            require(call, "environment:bypass", log_id, key)
+
+
+def submission_of(call: Call, *commands: Command, causation_id: str = "") -> Submission:
+    """What a request submits: with every id that was left out, and its own idempotency key."""
+    return Submission.of(
+        call.actor_id,
+        *(complete_with_held(command, new_id) for command in commands),
+        idempotency_key=idempotency_key(call),
+        request=request_fingerprint(call),
+        correlation_id=call.request_id,
+        causation_id=causation_id,
+        origin=origin_of(call),
+        warrant=warrant_of(call),
+    )
 
 
 def write_reply(answer: Answer, *headers: Header, status: int = 200) -> Reply:
@@ -100,9 +144,15 @@ def write_answer(answer: Answer) -> WriteAnswer:
     return WriteAnswer(
         seq=answer.seq,
         revision=answer.revision,
-        events=_caused(answer.events),
+        events=caused(answer.events),
         replayed=answer.replayed,
     )
+
+
+def changes_reply(answer: Answer) -> Reply:
+    """The answer to a write of several entities."""
+    content = ChangesAnswer(answer.seq, answer.replayed, caused(answer.events))
+    return Reply(200, encode(content), JSON)
 
 
 def batch_reply(answer: Answer) -> Reply:
@@ -110,7 +160,7 @@ def batch_reply(answer: Answer) -> Reply:
     body = BatchAnswer(
         seq=answer.seq,
         revision=answer.revision,
-        events=_caused(answer.events),
+        events=caused(answer.events),
         replayed=answer.replayed,
         results=tuple(map(_result, answer.results)),
     )
@@ -118,10 +168,11 @@ def batch_reply(answer: Answer) -> Reply:
 
 
 def _result(result: Result) -> CommandResult:
-    return CommandResult(result.revision, _caused(result.events))
+    return CommandResult(result.revision, caused(result.events))
 
 
-def _caused(events: tuple[EventSummary, ...]) -> tuple[CausedEvent, ...]:
+def caused(events: tuple[EventSummary, ...]) -> tuple[CausedEvent, ...]:
+    """Events as an answer names them."""
     return tuple(
         CausedEvent(
             event.seq,
@@ -139,6 +190,8 @@ class Writing(msgspec.Struct, frozen=True, kw_only=True):
     shape: Shape
     status: int = 200
     located: Located | None = None
+    log: str = ""
+    """Empty for the path's project."""
 
     async def __call__(self, call: Call) -> Reply:
         """Read the command, submit it, answer."""
@@ -150,7 +203,7 @@ class Writing(msgspec.Struct, frozen=True, kw_only=True):
         """The command with every id that was drawn for it, and what came of it."""
         try:
             command = complete(self.shape.read(call), new_id)
-            return command, await submit(call, project_key(call), command)
+            return command, await submit(call, self.log or project_key(call), command)
         except InvalidCommand as refusal:
             raise self.shape.in_terms_of_body(refusal) from refusal
 

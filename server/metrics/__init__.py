@@ -13,6 +13,9 @@ Rooms:
     lag           from a commit to the sockets, stage by stage
     writing       commands, and the connections to PostgreSQL
     requests      HTTP, by route
+    webhooks      deliveries to other services
+    logins        who came in, and who did not
+    refusals      what accounts were refused
     process       memory, processor, descriptors, build
     loop_lag      how late the event loop runs what is due
 

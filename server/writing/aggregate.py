@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from domain.facts import Entity, Fact, Issuer
+from domain.pages import Pages
 
 StateT = TypeVar("StateT", bound="FoldedState")
 
@@ -37,5 +38,8 @@ class Decider(msgspec.Struct, Generic[StateT], frozen=True):
     """Raises :class:`~domain.errors.Refusal`."""
     evolve: Callable[[StateT, Fact[Any], int, datetime], None]
     pass_over: Callable[[StateT, Entity, int, int, datetime], None]
-    dump: Callable[[StateT], bytes]
+    writing: Callable[[StateT], Callable[[], bytes]]
+    """Takes hold of a state as it is, and answers what writes it: slow, and for any thread."""
     load: Callable[[bytes], StateT]
+    pages_of: Callable[[StateT], Pages | None] = lambda _state: None
+    """Of a loaded state: the pages of it that have not been read."""

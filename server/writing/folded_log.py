@@ -8,11 +8,15 @@ from typing import Any, Generic, cast
 
 from domain.events import EventVoided
 from domain.facts import Entity, EntityKind, Fact
+from domain.pages import Pages
 from domain.upcast import UnknownEvent, decode_event
 from eventstore.log import GENESIS, StoredEvent
 from server.writing.aggregate import Decider, StateT
 from server.writing.errors import FoldOutdated, LogPoisoned
 
+_OF_ONE_PAGE = ("flag", "segment")
+"""Kinds of entity whose events look at nothing beyond their page but the environments."""
+_OF_ALL_PAGES = ("project", "environment")
 MICROSECOND = timedelta(microseconds=1)
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 
@@ -35,10 +39,28 @@ class FoldedLog(Generic[StateT]):
         self.stored_at = 0
         """The seq of the newest snapshot that is known to hold a fold like this one."""
         self.decider = decider
+        self._pages: Pages | None = None
+        """Those to which events may happen when they are read; None where all happen at once."""
 
     def begin_at(self, state: StateT, seq: int, hash_there: bytes) -> None:
         """Start from a snapshot instead of from nothing."""
         self.state, self.seq, self.hash, self.stored_at = state, seq, hash_there, seq
+
+    def wait_for_readers(self) -> None:
+        """Let events from now on happen to a page of the snapshot when somebody reads it.
+
+        For a state of which a few rows are asked for, and then no more. An event that cannot be
+        applied then raises :class:`LogPoisoned` where one of its rows is read.
+        """
+        self._pages = self.decider.pages_of(self.state)
+        if self._pages is not None:
+            self._pages.wait(self._happen)
+
+    def finish(self) -> None:
+        """Read, and let happen, all that has waited. Raises as :meth:`apply`."""
+        pages = self.decider.pages_of(self.state)
+        if pages is not None:
+            pages.read_all()
 
     def follow(self, events: Sequence[StoredEvent]) -> None:
         """Fold the events from ``seq`` on, the one at ``seq`` itself first.
@@ -67,20 +89,16 @@ class FoldedLog(Generic[StateT]):
             self.seq, self.hash, self.last_at = stored.seq, stored.hash, stored.recorded_at
 
     def _apply(self, stored: StoredEvent) -> None:
-        entity = Entity(
-            cast("EntityKind", stored.entity_kind), stored.entity_key, stored.environment
-        )
-        try:
-            event = None if stored.seq in self.voided else _decoded(stored)
-            if event is None:
-                self.decider.pass_over(
-                    self.state, entity, stored.revision, stored.seq, stored.recorded_at
-                )
-                return
-            fact = Fact(event, entity, stored.revision)
-            self.decider.evolve(self.state, fact, stored.seq, stored.recorded_at)
-        except Exception as error:  # a log's border: whatever is wrong with it is its own
-            raise LogPoisoned(stored.log_id, stored.seq, str(error)) from error
+        entity = _entity(stored)
+        if self._pages is None or entity.kind not in _OF_ONE_PAGE:
+            if self._pages is not None and entity.kind in _OF_ALL_PAGES:
+                self._pages.read_all()
+            self._happen(stored)
+        else:
+            self._pages.defer(entity, stored)
+
+    def _happen(self, stored: StoredEvent) -> None:
+        event = fold_stored(self.decider, self.state, stored, self.voided)
         if isinstance(event, EventVoided) and event.seq not in self.voided:
             raise FoldOutdated(self.log_id, f"event {event.seq} was voided")
 
@@ -92,6 +110,31 @@ class FoldedLog(Generic[StateT]):
             self.last_at = first_at
             first_at += MICROSECOND
         self.hash = last_hash
+
+
+def fold_stored(
+    decider: Decider[StateT], state: StateT, stored: StoredEvent, voided: frozenset[int]
+) -> object | None:
+    """Fold one event into a state, or pass over it; answers the event, None where passed over.
+
+    Raises :class:`LogPoisoned` where it cannot be applied; the state is then of no use.
+    """
+    entity, revision = _entity(stored), stored.revision
+    seq, at = stored.seq, stored.recorded_at
+    try:
+        event = None if seq in voided else _decoded(stored)
+        if event is None:
+            decider.pass_over(state, entity, revision, seq, at)
+        else:
+            decider.evolve(state, Fact(event, entity, revision), seq, at)
+    except Exception as error:  # a log's border: whatever is wrong with it is its own
+        raise LogPoisoned(stored.log_id, seq, str(error)) from error
+    return event
+
+
+def _entity(stored: StoredEvent) -> Entity:
+    kind = cast("EntityKind", stored.entity_kind)
+    return Entity(kind, stored.entity_key, stored.environment)
 
 
 def whole_deltas(events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Generic
@@ -44,13 +45,18 @@ class LogHistory(Generic[StateT]):
     async def load(self, log_id: str, upto: int | None = None) -> FoldedLog[StateT]:
         """Fold a log to its end, or to ``upto``, from the nearest snapshot.
 
-        Raises :class:`~server.writing.errors.LogPoisoned` or a store's error.
+        Raises :class:`~server.writing.errors.LogPoisoned` or a store's error. Of the past only
+        what is asked for is read: see :meth:`FoldedLog.wait_for_readers`.
         """
         while True:
-            voids = await self._voids(log_id)
+            voids = await self.voids(log_id)
             folded = FoldedLog(log_id, self._decider, voids)
             await self._begin_at_snapshot(folded, voids, upto)
             try:
+                if upto is None:
+                    folded.finish()
+                else:
+                    folded.wait_for_readers()
                 await self.catch_up(folded, upto)
             except FoldOutdated as outdated:
                 log.info("folding_anew", log=log_id, why=str(outdated))
@@ -95,26 +101,30 @@ class LogHistory(Generic[StateT]):
         if not begun:
             folded.follow(())
 
+    async def still_holds(self, folded: FoldedLog[StateT]) -> bool:
+        """Whether a past state is still what its log was then: not restored, nothing voided."""
+        at = await self._store.read(folded.log_id, folded.seq - 1, 1)
+        if [event.hash for event in at] != [folded.hash]:
+            return False
+        return folded.voided == (await self.voids(folded.log_id)).keys()
+
     async def save(self, folded: FoldedLog[StateT]) -> None:
-        """Keep the state as a snapshot, so that a later start folds less."""
-        folded.stored_at = folded.seq
-        await self._store.save_snapshot(
-            Snapshot(
-                folded.log_id,
-                self._decider.fold,
-                self._decider.fold_version,
-                folded.seq,
-                folded.hash,
-                self._decider.dump(folded.state),
-            )
-        )
+        """Keep the state as it is now as a snapshot, so that a later start folds less.
+
+        It is written in a thread: that of a large project takes longer than anybody may wait.
+        """
+        folded.stored_at = seq = folded.seq
+        chain_hash, write = folded.hash, self._decider.writing(folded.state)
+        written = await asyncio.to_thread(write)
+        fold = (self._decider.fold, self._decider.fold_version)
+        await self._store.save_snapshot(Snapshot(folded.log_id, *fold, seq, chain_hash, written))
 
     async def with_events_between(self, log_id: str, stale: StaleRevision) -> StaleWithEvents:
         """Add to a stale revision what its caller has missed."""
         between = await self._store.events_between_revisions(log_id, stale.entity, stale.expected)
         return StaleWithEvents(stale, tuple(between))
 
-    async def _voids(self, log_id: str) -> dict[int, int]:
+    async def voids(self, log_id: str) -> dict[int, int]:
         """By the seq of each voided event, that of the event which voided it."""
         voids: dict[int, int] = {}
         after = 0

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from domain.errors import StaleRevision
 from eventstore.errors import StoreBusy, StoreError, StoreUnavailable
-from eventstore.log import Appended, Batch, Behind, Duplicate, Forked, Recorded
+from eventstore.log import Appended, Batch, Behind, Duplicate, Forked, NewCommand, Recorded
 from eventstore.store import EventStore
 from server.writing.aggregate import Decider, StateT
 from server.writing.counters import WritingCounters
@@ -40,6 +40,8 @@ from server.writing.submission import Answer, Submission, decode_outcome
 
 MAX_BATCH = 256
 MAX_QUEUED = 4_096
+MANY_COMMANDS = 2_000
+"""More are decided in a thread: seventy thousand take over a second, and others are to be heard."""
 BEHINDS_BEFORE_LOCK = 3
 """So many in a row, and the batch is decided under the log's lock: nobody starves."""
 UNKNOWN_OUTCOME_RETRIES = 6
@@ -113,6 +115,7 @@ class LogWriter(Generic[StateT]):
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._settling = False
         """A batch is being settled."""
+        self._snapshot_due = asyncio.Event()
 
     # -- for callers -----------------------------------------------------------------------------
 
@@ -150,6 +153,11 @@ class LogWriter(Generic[StateT]):
     def seq(self) -> int:
         """How far the log was read; 0 before the first load."""
         return 0 if self._folded is None else self._folded.seq
+
+    @property
+    def at_hand(self) -> FoldedLog[StateT] | None:
+        """The state as far as it was read, without waiting; None where it is not in memory."""
+        return self._folded
 
     @property
     def idle(self) -> bool:
@@ -191,10 +199,12 @@ class LogWriter(Generic[StateT]):
     async def run(self) -> None:
         """Work until cancelled."""
         try:
-            while True:
-                await self._work.wait()
-                self._work.clear()
-                await self._round()
+            async with asyncio.TaskGroup() as beside:
+                beside.create_task(self._keep_snapshots())
+                while True:
+                    await self._work.wait()
+                    self._work.clear()
+                    await self._round()
         finally:
             for pending in self._queue:
                 pending.refuse(StoreUnavailable("this server is stopping", outcome_unknown=False))
@@ -283,7 +293,7 @@ class LogWriter(Generic[StateT]):
         for _ in range(MAX_TRIES):
             if not todo:
                 return
-            plan = self._plan(folded, todo)
+            plan = await self._plan(folded, todo)
             if not plan.accepted:
                 todo = await self._give_refusals(folded, plan, todo)
                 continue
@@ -314,7 +324,7 @@ class LogWriter(Generic[StateT]):
             if folded is None:
                 folded = self._folded = await self._history.load(self.log_id)
                 self._heard_of = folded.seq
-                await self._save_snapshot(folded)
+                self._ask_for_snapshot(folded)
             elif looking or folded.seq < self._heard_of:
                 await self._history.catch_up(folded)
         except BaseException:
@@ -322,15 +332,18 @@ class LogWriter(Generic[StateT]):
             raise
         return folded
 
-    def _plan(self, folded: FoldedLog[StateT], todo: Sequence[Pending]) -> Plan:
+    async def _plan(self, folded: FoldedLog[StateT], todo: Sequence[Pending]) -> Plan:
         now = max(datetime.now(UTC), folded.last_at + MICROSECOND)
         submissions = [pending.submission for pending in todo]
-        return plan_batch(folded, submissions, now)
+        if sum(len(submission.commands) for submission in submissions) <= MANY_COMMANDS:
+            return plan_batch(folded, submissions, now)
+        # Nobody changes the state while this task waits, so that a thread may look at it.
+        return await asyncio.to_thread(plan_batch, folded, submissions, now)
 
     async def _append(
         self, folded: FoldedLog[StateT], plan: Plan
     ) -> Appended | Behind | Duplicate | Forked:
-        commands = tuple(new_command(accepted) for accepted in plan.accepted)
+        commands = await _written(plan)
         return await self._store.append(Batch(self.log_id, folded.seq, folded.hash, commands))
 
     async def _settle_locked(self, folded: FoldedLog[StateT], todo: list[Pending]) -> list[Pending]:
@@ -343,10 +356,10 @@ class LogWriter(Generic[StateT]):
                 folded.apply(page)
             if (folded.seq, folded.hash) != (locked.head.last_seq, locked.head.last_hash):
                 raise FoldOutdated(self.log_id, "the log's head is another one")
-            plan = self._plan(folded, todo)
+            plan = await self._plan(folded, todo)
             if not plan.accepted:
                 return todo
-            commands = tuple(new_command(accepted) for accepted in plan.accepted)
+            commands = await _written(plan)
             answer = await locked.append(commands)
         # Only here is it committed.
         match answer:
@@ -372,7 +385,7 @@ class LogWriter(Generic[StateT]):
             self._published(self.log_id, folded.seq)
         self._wake_waiters()
         await self._refuse(plan.refused, waiting)
-        await self._save_snapshot(folded)
+        self._ask_for_snapshot(folded)
         return list(waiting.values())
 
     async def _give_refusals(
@@ -403,9 +416,31 @@ class LogWriter(Generic[StateT]):
             else:
                 pending.refuse(each.reason)
 
-    async def _save_snapshot(self, folded: FoldedLog[StateT]) -> None:
+    def _ask_for_snapshot(self, folded: FoldedLog[StateT]) -> None:
         if folded.seq - folded.stored_at >= SNAPSHOT_EVERY:
-            await self._history.save(folded)
+            self._snapshot_due.set()
+
+    async def _keep_snapshots(self) -> None:
+        """Save what is due beside the commands, none of which waits for it, until cancelled."""
+        while True:
+            await self._snapshot_due.wait()
+            self._snapshot_due.clear()
+            if self._folded is None:
+                continue
+            try:
+                await self._history.save(self._folded)
+            except StoreError as error:
+                log.warning("snapshot_not_saved", log=self.log_id, error=str(error))
+
+
+async def _written(plan: Plan) -> tuple[NewCommand, ...]:
+    """What was accepted, as it is stored."""
+
+    def write() -> tuple[NewCommand, ...]:
+        return tuple(new_command(accepted) for accepted in plan.accepted)
+
+    many = sum(len(accepted.facts) for accepted in plan.accepted) > MANY_COMMANDS
+    return await asyncio.to_thread(write) if many else write()
 
 
 def _replay(recorded: dict[tuple[str, str], Recorded], todo: Iterable[Pending]) -> list[Pending]:

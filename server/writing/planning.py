@@ -39,6 +39,20 @@ class Plan(msgspec.Struct, frozen=True):
     """Same key as an earlier submission of the batch: to be decided once that one is settled."""
 
 
+class Rehearsal(msgspec.Struct, frozen=True):
+    """What a submission would come to."""
+
+    answer: Answer
+    state: Any
+    """Of the log, as it would be; valid until the log's state changes."""
+
+
+def rehearse(folded: FoldedLog[Any], submission: Submission, now: datetime) -> Rehearsal:
+    """Decide a submission, and let nothing come of it. Raises a refusal as it would be raised."""
+    draft = _Draft(folded, now)
+    return Rehearsal(draft.take(submission).answer, draft.state)
+
+
 def plan_batch(folded: FoldedLog[Any], batch: Iterable[Submission], now: datetime) -> Plan:
     """Decide submissions in order on a log's state, without changing it.
 
@@ -75,6 +89,11 @@ class _Draft:
         self._seq = folded.seq
         self._now = now
 
+    @property
+    def state(self) -> FoldedState:
+        """The log's state with everything that was taken."""
+        return self._overlay
+
     def repeat(self, accepted: Iterable[Accepted]) -> None:
         """Fold once more what was accepted; its seqs are the same."""
         for each in accepted:
@@ -87,11 +106,13 @@ class _Draft:
         # A single command decides before it evolves, so only several need a view to throw away.
         atomic = len(submission.commands) > 1
         view = self._overlay.overlay() if atomic else self._overlay
-        by = Issuer(submission.actor_id, self._now)
+        by = Issuer(submission.actor_id, self._now, submission.causation_id)
         facts: list[Fact[Any]] = []
         results: list[Result] = []
         for number, command in enumerate(submission.commands):
             try:
+                if submission.warrant is not None:
+                    submission.warrant(view, command)
                 news = self._decider.decide(view, command, by)
             except Refusal as refusal:
                 refusal.command_number = number if atomic else None

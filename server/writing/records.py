@@ -23,6 +23,8 @@ def new_command(accepted: Accepted) -> NewCommand:
         command_id=submission.command_id,
         events=tuple(_new_event(fact) for fact in accepted.facts),
         correlation_id=submission.correlation_id,
+        causation_id=submission.causation_id or None,
+        origin=submission.origin,
     )
 
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
+
+from eventstore.log import Origin
+
+Warrant: TypeAlias = Callable[[Any, Any], None]
+"""Called with the state and a command that is about to be decided on it; raises a
+:class:`~domain.errors.NotPermitted` where who asks may not have it carried out."""
 
 
 class EventSummary(msgspec.Struct, frozen=True, rename="camel"):
@@ -63,6 +70,12 @@ class Submission(msgspec.Struct, frozen=True):
     request_hash: bytes
     """SHA-256 of what was asked for, before ids were filled in."""
     correlation_id: str = ""
+    causation_id: str = ""
+    """What it carries out, such as ``revert:17``; empty for itself."""
+    origin: Origin | None = None
+    """Where it came from; kept beside the log."""
+    warrant: Warrant | None = None
+    """None for what the installation does by itself, and an operator on the server."""
 
     @classmethod
     def of(
@@ -72,6 +85,9 @@ class Submission(msgspec.Struct, frozen=True):
         idempotency_key: str | None = None,
         request: bytes = b"",
         correlation_id: str = "",
+        causation_id: str = "",
+        origin: Origin | None = None,
+        warrant: Warrant | None = None,
     ) -> Submission:
         """Fill in what a caller does not care about.
 
@@ -85,6 +101,9 @@ class Submission(msgspec.Struct, frozen=True):
             idempotency_key=idempotency_key or command_id,
             request_hash=hashlib.sha256(request).digest(),
             correlation_id=correlation_id or command_id,
+            causation_id=causation_id,
+            origin=origin,
+            warrant=warrant,
         )
 
     @property

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from domain.commands import CreateProject
 from domain.errors import Refusal
 from domain.state import ProjectState
-from domain.system import SYSTEM_LOG, SystemState
+from domain.system.state import SystemState
+from domain.system.vocabulary import SYSTEM_LOG
 from eventstore.errors import StoreError
 from eventstore.follow import Follower
 from eventstore.store import EventStore
@@ -18,12 +20,15 @@ from server.writing.aggregate import Decider, StateT
 from server.writing.counters import WritingCounters
 from server.writing.deciders import PROJECT, SYSTEM
 from server.writing.errors import LogPoisoned, LogUnknown, WritingError
-from server.writing.folded_log import FoldedLog
+from server.writing.folded_log import MICROSECOND, FoldedLog
 from server.writing.history import LogHistory
 from server.writing.log_writer import LogWriter, Published
+from server.writing.planning import Rehearsal, rehearse
 from server.writing.submission import Answer, Submission
 
 MIN_SEQ_TIMEOUT_S = 5.0
+MAX_PAST = 4
+"""States that were: pages and evaluations of one moment follow each other."""
 MAX_IN_USE = 256
 """Projects whose state is kept in memory; the one used longest ago makes room for another."""
 
@@ -39,8 +44,12 @@ class Writers:
         self._store = store
         self._tasks = tasks
         self._published = published
+        self._listening: dict[str, list[Callable[[int], None]]] = {}
+        """By log: whom to tell that it has grown."""
         self._projects: dict[str, LogWriter[ProjectState]] = {}
         """In the order of their last use."""
+        self._past: dict[tuple[str, int], FoldedLog[ProjectState]] = {}
+        """States that were, in the order of their last use."""
         self._system: LogWriter[SystemState] | None = None
         self._running: dict[LogWriter[Any], asyncio.Task[None]] = {}
 
@@ -62,6 +71,15 @@ class Writers:
             return await self._create(log_id, submission)
         return await (await self._known(log_id)).submit(submission)
 
+    async def rehearse(self, project: str, submission: Submission) -> Rehearsal:
+        """What a submission would come to on a project as it is; valid until the next ``await``.
+
+        Raises a :class:`~domain.errors.Refusal`, or what :meth:`state` raises.
+        """
+        folded = await self.state(project)
+        now = max(datetime.now(UTC), folded.last_at + MICROSECOND)
+        return rehearse(folded, submission, now)
+
     async def state(self, project: str, min_seq: int = 0) -> FoldedLog[ProjectState]:
         """A project as it is, at ``min_seq`` at least.
 
@@ -77,14 +95,36 @@ class Writers:
         """A project as it was at a seq or an instant. Raises :class:`LogUnknown`."""
         await self._known(project)
         seq = at if isinstance(at, int) else await self._store.seq_at(project, at)
-        folded = await LogHistory(self._store, PROJECT).load(project, upto=seq)
+        folded = await self._past_state(project, seq)
         if folded.state.project is None:
             raise LogUnknown(project, at)
         return folded
 
+    async def _past_state(self, project: str, seq: int) -> FoldedLog[ProjectState]:
+        """One that was asked for of late, if it is still what was; it does not change any more."""
+        history = LogHistory(self._store, PROJECT)
+        known = self._past.pop((project, seq), None)
+        if known is None or not await history.still_holds(known):
+            known = await history.load(project, upto=seq)
+        if known.seq == seq:
+            self._past[project, seq] = known
+        if len(self._past) > MAX_PAST:
+            del self._past[next(iter(self._past))]
+        return known
+
     async def system(self, min_seq: int = 0) -> FoldedLog[SystemState]:
         """The installation as it is."""
         return await self._system_writer().folded(min_seq, MIN_SEQ_TIMEOUT_S)
+
+    @property
+    def system_at_hand(self) -> FoldedLog[SystemState] | None:
+        """The installation as far as it was read, without waiting."""
+        return None if self._system is None else self._system.at_hand
+
+    def at_hand(self, project: str) -> FoldedLog[ProjectState] | None:
+        """A project as far as it was read, without waiting; None where it is not in memory."""
+        writer = self._projects.get(project)
+        return None if writer is None else writer.at_hand
 
     async def projects(self) -> tuple[str, ...]:
         """The keys of all projects that have not been deleted, sorted; poisoned ones, too."""
@@ -100,6 +140,7 @@ class Writers:
         """Hear of growth that nobody told of, and of restores, until cancelled."""
         epochs: dict[str, int] = {}
         async for wake in follower:
+            self._wake(wake.log_id, wake.seq)
             writer = self._in_use(wake.log_id)
             if writer is None:
                 continue
@@ -115,6 +156,32 @@ class Writers:
         writer = self._in_use(log_id)
         if writer is not None:
             writer.hear_of(seq)
+        self._wake(log_id, seq)
+
+    def on_growth(self, log_id: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        """Have ``wake`` called with the seq that a log has reached, whoever wrote it.
+
+        What it is called for is committed; it may be called for the same seq again, and must not
+        block. The answer stops it.
+        """
+        self._listening.setdefault(log_id, []).append(wake)
+
+        def stop() -> None:
+            listening = self._listening[log_id]
+            listening.remove(wake)
+            if not listening:
+                del self._listening[log_id]
+
+        return stop
+
+    def _grown(self, log_id: str, seq: int) -> None:
+        """This process has committed."""
+        self._published(log_id, seq)
+        self._wake(log_id, seq)
+
+    def _wake(self, log_id: str, seq: int) -> None:
+        for wake in self._listening.get(log_id, ()):
+            wake(seq)
 
     def _in_use(self, log_id: str) -> LogWriter[Any] | None:
         return self._system if log_id == SYSTEM_LOG else self._projects.get(log_id)
@@ -184,7 +251,7 @@ class Writers:
         return self._system
 
     def _new_writer(self, log_id: str, decider: Decider[StateT]) -> LogWriter[StateT]:
-        return LogWriter(log_id, decider, self._store, self._published, self.counters)
+        return LogWriter(log_id, decider, self._store, self._grown, self.counters)
 
     def _start(self, writer: LogWriter[Any]) -> None:
         task = self._tasks.create_task(writer.run(), name=f"writer of {writer.log_id}")

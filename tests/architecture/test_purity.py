@@ -40,6 +40,7 @@ MAY_MAKE_CODE = {"sdk_protocol/halyard_protocol/compilation/source.py"}
 CLOCKS_AND_FILES = {"now", "utcnow", "today", "open", "print", "input", "exec", "eval"}
 
 CATCH_ALL = {
+    "domain/pages.py": (1, "a page that failed halfway fails again for the next; re-raised"),
     "eventstore/errors.py": (1, "a driver's errors are translated here, others re-raised"),
     "projections/reading.py": (1, "the border of a projection's batch: its log is poisoned"),
     "sdk_python/halyard_sdk/context_sample.py": (1, "a sample never raises into an evaluation"),
@@ -54,6 +55,7 @@ CATCH_ALL = {
     "server/embedded/valkey.py": (1, "a server that did not start is stopped, then re-raised"),
     "server/http/border.py": (1, "the border of a request"),
     "server/http/operations.py": (1, "a check of readiness: failing is the answer"),
+    "server/webhooks/dispatch.py": (1, "one webhook's fault is not another's trouble"),
     "server/writing/folded_log.py": (1, "whatever is wrong with an event poisons its log only"),
     "server/writing/log_writer.py": (2, "the waiting are answered, a look is owed; re-raised"),
     "server/writing/planning.py": (1, "one caller's command fails, not the log"),

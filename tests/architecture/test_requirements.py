@@ -15,7 +15,7 @@ FOLDER = ROOT / "requirements"
 LOCKS = sorted(FOLDER.glob("*.txt"))
 PINNED = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>[^\s;]+)( ; [^\\]+)?$")
 HASH = re.compile(r"^--hash=sha256:[0-9a-f]{64}$")
-NPM = ROOT / "tests" / "acceptance" / "ofrep"
+NPM = [ROOT / "tests" / "acceptance" / name for name in ("oidc", "ofrep")]
 
 
 def requirements(lock: Path) -> list[list[str]]:
@@ -82,10 +82,11 @@ def test_what_is_declared_is_what_is_locked() -> None:
     assert names - wanted(FOLDER / "server.in") == {"halyard-protocol"}
 
 
-def test_every_package_from_npm_is_pinned_and_hashed_and_has_no_address() -> None:
-    lock = json.loads((NPM / "package-lock.json").read_text())["packages"]
+@pytest.mark.parametrize("folder", NPM, ids=lambda folder: folder.name)
+def test_every_package_from_npm_is_pinned_and_hashed_and_has_no_address(folder: Path) -> None:
+    lock = json.loads((folder / "package-lock.json").read_text())["packages"]
     asked = lock.pop("")["dependencies"]
-    assert asked == json.loads((NPM / "package.json").read_text())["dependencies"]
+    assert asked == json.loads((folder / "package.json").read_text())["dependencies"]
     installed = {name: lock[f"node_modules/{name}"]["version"] for name in asked}
     assert installed == asked
     for each in lock.values():

@@ -65,7 +65,9 @@ def test_no_file_is_too_long_to_be_read_at_once() -> None:
         return LINES["tests" if path.is_relative_to(house.ROOT / "tests") else "source"]
 
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
-    assert {house.name_of(p): n for p, n in lengths.items() if n > bound(p)} == {}
+    # The dumped schema grows with each migration, and nobody writes it.
+    long = {house.name_of(p): n for p, n in lengths.items() if n > bound(p)}
+    assert long.keys() <= {"eventstore/schema.sql"}, long
 
 
 def test_no_function_is_long() -> None:

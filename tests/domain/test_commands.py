@@ -67,7 +67,7 @@ def test_a_wrong_type_is_named() -> None:
     [problem] = problems({**ENABLE, "type": "TagFlag", "environment": None} | {"tags": ["a", 1]})[
         -1:
     ]
-    assert problem == Problem("/tags/1", "Expected str, got int")
+    assert problem == Problem("/tags/1", "is text, not a whole number")
 
 
 def test_every_unknown_field_is_listed_beside_the_wrong_type() -> None:

@@ -85,3 +85,25 @@ def test_nested_overlays_behave_like_copies(steps: list[tuple[str, int]]) -> Non
             assert dict(table.items()) == copy
             assert len(table) == len(copy)
             assert all((n in table) == (n in copy) for n in range(6))
+
+
+@given(STEPS)
+def test_rows_that_are_noted_are_those_that_a_look_at_all_rows_finds(
+    steps: list[tuple[str, int]],
+) -> None:
+    tables: list[Table[int, int]] = [Table(None, lambda row: row % 3 == 0)]
+    for number, (step, key) in enumerate(steps):
+        if step == "put":
+            tables[-1].put(key, number)
+        elif step == "remove" and key in tables[-1]:
+            tables[-1].remove(key)
+        elif step == "overlay":
+            tables.append(tables[-1].overlay())
+        elif step in ("absorb", "drop") and len(tables) > 1:
+            top = tables.pop()
+            if step == "absorb":
+                tables[-1].absorb(top)
+        for table in (*tables, tables[-1].copy()):
+            found = list(table.noted())
+            assert len(found) == len(dict(found))
+            assert dict(found) == {at: row for at, row in table.items() if row % 3 == 0}

@@ -2,12 +2,21 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from halyard_protocol.codec import decoder
 
 from domain import events as e
-from domain import system, upcast
-from domain.upcast import MalformedEvent, UnknownEvent, decode_event, encode_event
+from domain import upcast
+from domain.stored import Stored
+from domain.system import events as system_events
+from domain.upcast import (
+    MalformedEvent,
+    UnknownEvent,
+    decode_event,
+    encode_event,
+    shown_event,
+)
 
 
 def test_an_event_is_stored_under_its_class_name() -> None:
@@ -17,8 +26,8 @@ def test_an_event_is_stored_under_its_class_name() -> None:
 
 
 def test_events_of_the_installation_are_read_too() -> None:
-    name, version, _, body = encode_event(system.TokenIssued("t", "ann", "0" * 64))
-    assert decode_event(name, version, body) == system.TokenIssued("t", "ann", "0" * 64)
+    name, version, _, body = encode_event(system_events.TokenIssued("t", "ann", "0" * 64))
+    assert decode_event(name, version, body) == system_events.TokenIssued("t", "ann", "0" * 64)
 
 
 @pytest.mark.parametrize(("name", "version"), [("FlagPainted", 1), ("FlagEnabled", 2)])
@@ -36,7 +45,7 @@ def test_a_body_of_another_shape_is_malformed(body: bytes) -> None:
         decode_event("FlagRenamed", 1, body)
 
 
-class FlagPainted(e.Stored, frozen=True):
+class FlagPainted(Stored, frozen=True):
     schema_version: ClassVar[int] = 3
 
     colour: str
@@ -85,5 +94,24 @@ def test_every_older_version_has_its_upcast() -> None:
     assert needed == set(upcast.UPCASTS)
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "body", "shown"),
+    [
+        ("SdkKeyIssued", 2, b'{"kind":"server","sha256":"5f"}', {"kind": "server"}),
+        ("SdkKeyIssued", 99, b'{"kind":"server","sha256":"5f"}', {"kind": "server"}),
+        ("Unheard", 1, b'{"sha256":"5f","more":[1]}', {"more": [1]}),
+    ],
+)
+def test_what_is_shown_of_an_event_has_no_hash_of_a_secret(
+    name: str, version: int, body: bytes, shown: dict[str, Any]
+) -> None:
+    assert shown_event(name, version, body) == shown
+
+
+def test_an_event_without_a_secret_is_shown_as_it_is() -> None:
+    assert shown_event("ProjectRenamed", 1, b'{"name":"Shop"}') == e.ProjectRenamed(name="Shop")
+    assert shown_event("Unheard", 1, b'{"b":1}') == msgspec.Raw(b'{"b":1}')
+
+
 def test_types_of_projects_and_of_the_installation_have_different_names() -> None:
-    assert not set(e.EVENT_TYPES) & set(system.SYSTEM_EVENT_TYPES)
+    assert not set(e.EVENT_TYPES) & set(system_events.SYSTEM_EVENT_TYPES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from itertools import combinations
 from typing import Any
 
 import asyncpg
@@ -12,7 +13,13 @@ import pytest
 
 from domain.facts import Entity
 from eventstore.log import StoredEvent
-from eventstore.searching import Search, search_statement, unit_statement
+from eventstore.searching import (
+    Search,
+    reach_statement,
+    search_statement,
+    slice_statement,
+    unit_statement,
+)
 from eventstore.store import EventStore
 from tests.support.logs import append, new_command, new_event
 
@@ -38,6 +45,10 @@ async def _varied_log(store: EventStore, events: int) -> list[StoredEvent]:
     return await store.read("demo", 0, events)
 
 
+def _says(event: StoredEvent, text: str) -> bool:
+    return text.lower() in event.entity_key or text.lower() in event.body.decode().lower()
+
+
 def _expected(events: list[StoredEvent], search: Search) -> list[int]:
     """The definition of a search, word by word."""
     matching = [
@@ -48,6 +59,8 @@ def _expected(events: list[StoredEvent], search: Search) -> list[int]:
         and search.environment in (None, event.environment)
         and search.actor_id in (None, event.actor_id)
         and search.type in (None, event.type)
+        and (search.types is None or event.type in search.types)
+        and (search.text is None or _says(event, search.text))
         and (search.after is None or event.seq > search.after)
         and (search.before is None or event.seq < search.before)
         and (search.since is None or event.recorded_at >= search.since)
@@ -65,6 +78,8 @@ async def test_a_search_finds_what_its_definition_says(store: EventStore) -> Non
         "environment": ("staging",),
         "actor_id": ("acc-0", "acc-9"),
         "type": TYPES,
+        "types": (TYPES[:2], ("RuleAdded", "Unheard")),
+        "text": ("FLAG-1", "été", "ÉT", "nothing", "%", "_"),
         "after": (0, 40),
         "before": (120, 2),
         "since": (events[30].recorded_at, events[30].recorded_at + timedelta(days=1)),
@@ -77,6 +92,53 @@ async def test_a_search_finds_what_its_definition_says(store: EventStore) -> Non
         search = Search(**{field: chance.choice(choices[field]) for field in fields})
         found = [event.seq for event in await store.search("demo", search)]
         assert found == _expected(events, search), search
+        assert await _in_slices(store, search, chance.randrange(1, 60)) == found, search
+
+
+async def _in_slices(store: EventStore, search: Search, walked: int) -> list[int]:
+    """What a search finds that looks at so many events at a time."""
+    found: list[int] = []
+    while True:
+        wanted = msgspec.structs.replace(search, limit=search.limit - len(found))
+        part = await store.search_slice("demo", wanted, walked)
+        found += [event.seq for event in part.events]
+        if part.reached is None or len(found) == search.limit:
+            return found
+        edge = {"before": part.reached} if search.newest_first else {"after": part.reached}
+        search = msgspec.structs.replace(search, **edge)
+
+
+async def test_what_is_appended_while_a_slice_is_read_is_not_passed_over(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _varied_log(store, 10)
+    rows = store._rows
+
+    async def then_append(text: str, *arguments: Any) -> list[asyncpg.Record]:
+        found = await rows(text, *arguments)
+        await append(store, "demo", new_command(new_event("needle")))
+        return found
+
+    monkeypatch.setattr(store, "_rows", then_append)
+    part = await store.search_slice("demo", Search(text="needle"), 11)
+    assert (part.events, part.reached) == ((), None)
+
+
+async def test_what_is_appended_while_slices_are_read_repeats_nothing(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(12):
+        await append(store, "demo", new_command(new_event("needle")))
+    rows = store._rows
+
+    async def then_append(text: str, *arguments: Any) -> list[asyncpg.Record]:
+        found = await rows(text, *arguments)
+        await append(store, "demo", new_command(new_event("later")))
+        return found
+
+    monkeypatch.setattr(store, "_rows", then_append)
+    found = await _in_slices(store, Search(text="needle", newest_first=True), 5)
+    assert found == list(range(12, 0, -1))
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
@@ -144,3 +206,35 @@ async def test_the_newest_events_of_an_entity_are_found_without_looking_at_other
     plan = await _plan(connection, *unit_statement("demo", entity, 5))
     assert "Index Scan Backward using event_by_entity" in plan
     assert "Filter" not in plan
+
+
+FILTERS: dict[str, Any] = {
+    "entity_kind": "flag",
+    "entity_key": "flag-7",
+    "environment": "production",
+    "actor_id": "acc-7",
+    "type": "Type7",
+    "types": ("Type7", "Type8"),
+    "text": "body",
+}
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("generic", [True, False])
+async def test_every_slice_of_every_combination_of_filters_walks_one_index_in_order(
+    connection: asyncpg.Connection, generic: bool, newest_first: bool
+) -> None:
+    await _fill_by_sql(connection)
+    mode = "force_generic_plan" if generic else "force_custom_plan"
+    await connection.execute(f"SET plan_cache_mode = {mode}")
+    for count in range(len(FILTERS) + 1):
+        for fields in combinations(FILTERS, count):
+            search = Search(
+                **{field: FILTERS[field] for field in fields}, newest_first=newest_first
+            )
+            for write in (slice_statement, reach_statement):
+                plan = await _plan(connection, *write("demo", search, 100))
+                assert "Index" in plan, fields
+                assert "Seq Scan" not in plan, (fields, plan)
+                assert "Sort  (" not in plan, (fields, plan)
+                assert "Bitmap" not in plan, (fields, plan)

@@ -16,17 +16,14 @@ from typing import Any
 
 import pytest
 
-from domain.events import EVENT_TYPES, Stored
+from domain.events import EVENT_TYPES
 from domain.evolve import evolve
 from domain.facts import Entity, Fact
 from domain.state import FOLD_VERSION, ProjectState, digest, dump, load
-from domain.system import (
-    SYSTEM_EVENT_TYPES,
-    SYSTEM_FOLD_VERSION,
-    SystemState,
-    digest_system,
-    evolve_system,
-)
+from domain.stored import Stored
+from domain.system.events import SYSTEM_EVENT_TYPES
+from domain.system.evolve import evolve_system
+from domain.system.state import SYSTEM_FOLD_VERSION, SystemState, digest_system
 from domain.upcast import decode_event, encode_event
 
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("events.json").read_text())

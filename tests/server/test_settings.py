@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from server.redis_url import addresses, one_server
-from server.settings import SETTINGS, Setting, SettingsError, read_settings
+from server.settings import OF_COMMANDS, SETTINGS, Setting, SettingsError, read_settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 REQUIRED = {
@@ -136,3 +137,33 @@ def test_one_of_several_servers_keeps_credentials_and_options() -> None:
     parts = urlsplit("rediss+cluster://ann:se%40cret@a,[::1]:7001?ssl_ca_certs=ca.pem")
     assert addresses(parts) == [("a", 6379), ("::1", 7001)]
     assert one_server(parts, "::1", 7001) == "rediss://ann:se%40cret@[::1]:7001?ssl_ca_certs=ca.pem"
+
+
+def test_what_commands_read_is_passed_over() -> None:
+    environ = {**REQUIRED, **dict.fromkeys(OF_COMMANDS, "x")}
+    assert read_settings(environ, {}) == read_settings(REQUIRED, {})
+
+
+def test_every_fault_of_the_providers_is_told_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "providers.json"
+    provider = {"issuer": "http://id.example.org", "clientId": ""}
+    file.write_text(json.dumps({"providers": {"corporate": provider}}))
+    with pytest.raises(SettingsError) as caught:
+        read_settings({**REQUIRED, "HALYARD_OIDC_FILE": str(file), "HALYARD_PORT": "x"}, {})
+    _, issuer, client = caught.value.problems
+    where = f"HALYARD_OIDC_FILE '{file}' cannot be used: /providers/corporate"
+    assert issuer == f"{where}/issuer is an address that begins with https://"
+    assert client == f"{where}/clientId is missing"
+
+
+def test_providers_are_read_with_the_secrets_that_their_file_names(tmp_path: Path) -> None:
+    file = tmp_path / "providers.toml"
+    file.write_text(
+        '[providers.corporate]\nissuer = "https://id.example.org"\nclientId = "halyard"\n'
+        'clientSecretEnv = "CORPORATE_SECRET"\n'
+    )
+    environ = {**REQUIRED, "HALYARD_OIDC_FILE": str(file), "CORPORATE_SECRET": "s3cret"}
+    settings = read_settings(environ, {})
+    (provider,) = settings.identity_providers
+    assert (provider.key, provider.client_secret) == ("corporate", "s3cret")
+    assert "s3cret" not in repr(settings)

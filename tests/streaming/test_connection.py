@@ -27,6 +27,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 
 from streaming.handshake import Wire
+from streaming.live_keys import REFUSED
 from streaming.settings import StreamSettings
 from tests.streaming.stage import QUICK, Client, Stage, no, stage, until, upgrade_request
 from tests.streaming.writing import ENV, OTHER_KEY, SERVER_KEY, Ruleset, key_document
@@ -46,7 +47,7 @@ async def refusal(running: Stage, key: str | None, hello: str = '{"type":"hello"
     "key", [None, "nonsense", f"{ENV}-s-wrong", f"{ENV}-x-wrong", "unknownunkno-s-secret"]
 )
 async def test_a_wrong_key_is_told_after_the_handshake(on_stage: Stage, key: str | None) -> None:
-    assert await refusal(on_stage, key) == (4401, "the key is wrong or was revoked")
+    assert await refusal(on_stage, key) == (4401, REFUSED)
 
 
 async def test_an_unknown_environment_is_refused_for_good_only_in_a_current_world(
@@ -88,7 +89,7 @@ async def test_revoking_a_key_closes_its_connections_and_no_others(
         await revoked.synchronise()
         await other.synchronise()
         await ruleset.change((key_document(SERVER_KEY), None))
-        assert await revoked.closed() == (4401, "the key is wrong or was revoked")
+        assert await revoked.closed() == (4401, REFUSED)
         await other.reach(11)
         assert (await refusal(on_stage, SERVER_KEY))[0] == 4401
 
@@ -101,7 +102,7 @@ async def test_a_key_that_is_not_in_another_epoch_is_closed_with_it(
         await other.synchronise()
         del ruleset.documents[key_document(SERVER_KEY)]
         await ruleset.swap("g2", epoch=8)
-        assert await gone.closed() == (4401, "the key is wrong or was revoked")
+        assert await gone.closed() == (4401, REFUSED)
         assert (await other.next_of(Snapshot)).epoch == "8.1"
 
 

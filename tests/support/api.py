@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
 
-from domain.system import CreateAccount, IssueToken
+from domain.system.commands import CreateAccount, IssueToken
 from eventstore.accounts import Accounts
 from eventstore.analytics import Analytics
 from eventstore.contexts import ContextSamples
+from eventstore.identities import Identities
 from eventstore.log import SYSTEM_LOG
+from eventstore.origins import Origins
 from eventstore.pool import create_pool
+from eventstore.refusals import Refusals
 from eventstore.store import EventStore
+from eventstore.token_uses import TokenUses
+from projections.script import RedisClient
+from server.addresses import address_days
 from server.credentials import fingerprint
 from server.http.actors import AccountNames
 from server.http.app import create_app
 from server.http.auth import Authenticator
 from server.http.dependencies import Dependencies
+from server.logins.desk import login_desk
+from server.refusals import RefusalKeeper
+from server.token_use import TokenUseNotes
 from server.writing.log_writer import Published
 from server.writing.submission import Submission
 from server.writing.writers import Writers
@@ -36,7 +46,7 @@ async def install(dependencies: Dependencies) -> None:
     """An admin with a token and a name, and an account whose role allows nothing."""
     account = CreateAccount(account=ADMIN, role="admin")
     token = IssueToken(token="token-1", account=ADMIN, sha256=fingerprint(TOKEN))
-    viewer = CreateAccount(account="account-2", role="nobody-yet")
+    viewer = CreateAccount(account="account-2", role="")
     of_viewer = IssueToken(token="token-2", account="account-2", sha256=fingerprint("viewer"))
     commands = (account, token, viewer, of_viewer)
     await dependencies.writers.submit(SYSTEM_LOG, Submission.of("setup", *commands))
@@ -44,7 +54,10 @@ async def install(dependencies: Dependencies) -> None:
 
 @asynccontextmanager
 async def running_dependencies(
-    database_url: str, published: Published = lambda _log, _seq: None, **more: Any
+    database_url: str,
+    published: Published = lambda _log, _seq: None,
+    login_redis: RedisClient | None = None,
+    **more: Any,
 ) -> AsyncIterator[Dependencies]:
     """One server process's dependencies; ``more`` are further fields of them."""
     async with create_pool(database_url, max_size=4) as pool, asyncio.TaskGroup() as tasks:
@@ -55,15 +68,21 @@ async def running_dependencies(
         if await accounts.by_id(ADMIN) is None:
             await accounts.add(ADMIN, "ada@example.org", "Ada", None)
         names = AccountNames(accounts)
+        origins, refusals = Origins(pool), Refusals(pool)
+        desk = login_desk(pool, writers, login_redis, (origins, refusals, Identities(pool)))
         yield Dependencies(
             writers,
             store,
-            Authenticator(writers),
+            Authenticator(writers, desk, token_uses=TokenUseNotes(TokenUses(pool))),
             actor_names=names,
             analytics=Analytics(pool),
             context_samples=ContextSamples(pool),
+            origins=origins,
+            desk=desk,
+            refusals=RefusalKeeper(refusals, partial(address_days, writers)),
             **more,
         )
+        desk.close()
         writers.stop()
 
 

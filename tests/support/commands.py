@@ -19,7 +19,9 @@ from halyard_protocol.ruleset import (
 )
 from hypothesis import strategies as st
 
+from domain import change_request_commands as r
 from domain import commands as c
+from domain import webhook_commands as w
 
 FLAGS = st.sampled_from(["a", "a", "a", "b", "b", "c"])
 ENVIRONMENTS = st.sampled_from(["live", "live", "live", "dev"])
@@ -103,9 +105,49 @@ _PLACES = [
         origins=ORIGINS,
     ),
     st.builds(c.SetSdkKeyOrigins, ENVIRONMENTS, RULES, ORIGINS),
+    st.builds(
+        c.RotateSdkKey,
+        ENVIRONMENTS,
+        RULES,
+        RULES,
+        sha256=RULES.map(lambda key: key[1] * 64),
+        overlap_hours=st.integers(0, 2),
+    ),
+    st.builds(
+        c.SetSdkKeyExpiry,
+        ENVIRONMENTS,
+        RULES,
+        st.none() | st.datetimes(timezones=st.just(UTC)),
+    ),
     st.builds(c.RevokeSdkKey, ENVIRONMENTS, RULES),
     st.builds(c.RenameProject, NAMES),
     st.builds(c.VoidEvent, st.integers(0, 5), NAMES),
+]
+HOOKS = st.sampled_from(["h1", "h2"])
+_WEBHOOKS = [
+    st.builds(w.CreateWebhook, HOOKS, NAMES, st.just("https://a.example"), RULES, RULES),
+    st.builds(w.RotateWebhookSecret, HOOKS, RULES),
+    st.builds(w.EnableWebhook, HOOKS) | st.builds(w.DisableWebhook, HOOKS),
+    st.builds(w.ReplayWebhook, HOOKS, st.integers(0, 5)),
+    st.builds(w.DescribeWebhook, HOOKS, NAMES),
+    st.builds(w.DeleteWebhook, HOOKS),
+]
+REQUESTS = st.sampled_from(["q1", "q2"])
+HELD = st.lists(
+    st.sampled_from(
+        [
+            {"type": "EnableFlag", "flag": "a", "environment": "dev"},
+            {"type": "RenameFlag", "flag": "b", "name": "Two"},
+        ]
+    ),
+    min_size=1,
+    max_size=2,
+).map(tuple)
+_REQUESTS = [
+    st.builds(r.OpenChangeRequest, change_request=REQUESTS, title=NAMES, commands=HELD),
+    st.builds(r.EditChangeRequest, REQUESTS, title=NAMES),
+    st.builds(r.EditChangeRequest, REQUESTS, commands=HELD),
+    st.builds(r.RejectChangeRequest, REQUESTS) | st.builds(r.WithdrawChangeRequest, REQUESTS),
 ]
 _ENDS = [
     st.just(c.DeleteProject()),
@@ -159,8 +201,10 @@ _KINDS_OF_COMMANDS: list[list[st.SearchStrategy[Any]]] = [
     *[_RULES] * 8,
     *[_SETTINGS] * 6,
     *[_DEFINITIONS] * 4,
+    _WEBHOOKS,
     *[_SEGMENTS] * 4,
     *[_PLACES] * 2,
+    _REQUESTS,
     _ENDS,
 ]
 COMMANDS: st.SearchStrategy[c.Command] = (

@@ -49,11 +49,13 @@ class History:
     def __init__(self) -> None:
         self.state = ProjectState()
         self.facts: list[Fact[Event]] = []
+        self.by = ANN
+        """Who asks, and when."""
         self._ids = new_ids()
 
     def decide(self, command: Command) -> tuple[Fact[Event], ...]:
         """What would follow; nothing changes."""
-        return decide(self.state, complete(command, self._ids.__next__), ANN)
+        return decide(self.state, complete(command, self._ids.__next__), self.by)
 
     def do(self, *commands: Command) -> History:
         """Accept commands and fold what follows."""

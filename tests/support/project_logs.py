@@ -85,6 +85,11 @@ def _set_origins(draw: random.Random) -> c.Command:
     return c.SetSdkKeyOrigins(draw.choice(ENVIRONMENTS), key, _origins(draw))
 
 
+def _set_expiry(draw: random.Random) -> c.Command:
+    end = datetime(2036, 1, draw.randrange(1, 28), tzinfo=UTC) if draw.random() < 0.7 else None
+    return c.SetSdkKeyExpiry(draw.choice(ENVIRONMENTS), f"key-{draw.randrange(30)}", end)
+
+
 def _attributes(draw: random.Random) -> c.Command:
     # Not in the order of their names: what is written must not depend on how it was read.
     attributes = {"region": draw.choice(("eu", "us")), "build": draw.randrange(99)}
@@ -166,6 +171,7 @@ CHOICES: tuple[tuple[int, Callable[[random.Random], c.Command]], ...] = (
     (1, lambda draw: c.DeleteEnvironment("sandbox")),
     (2, _issue_key),
     (1, _set_origins),
+    (1, _set_expiry),
     (2, lambda draw: c.RevokeSdkKey(draw.choice(ENVIRONMENTS), key=f"key-{draw.randrange(30)}")),
 )
 """Weights and commands; one that does not fit the state is refused, and another is drawn."""

@@ -297,6 +297,12 @@ class Feed:
             return None
         return document
 
+    def unrevoked_keys(self) -> Iterator[Document]:
+        """The documents of all SDK keys that were not revoked."""
+        for document in self.documents.values():
+            if document.kind == "key" and not document.deleted:
+                yield document
+
     def keys_changed_since(self, since: int) -> bool:
         """Whether an SDK key was issued or revoked after ``since``."""
         return any(document.kind == "key" for document in self._changed_since(since))

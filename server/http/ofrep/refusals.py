@@ -42,9 +42,13 @@ def failed(
     return allowed(call, Reply(status, encode(failure), JSON, headers))
 
 
+def status_of(status: int) -> int:
+    """What stands for a problem's status here."""
+    return _STATUSES.get(status, status)
+
+
 def refused(error: BaseException, call: Call) -> Reply:
     """What becomes of an exception."""
     problem = problem_reply(error, call.request_id)
     details = _problem_decoder.decode(problem.body).detail
-    status = _STATUSES.get(problem.status, problem.status)
-    return failed(call, status, "GENERAL", details, problem.headers)
+    return failed(call, status_of(problem.status), "GENERAL", details, problem.headers)

@@ -248,6 +248,7 @@ ROUTES: tuple[Route, ...] = (
         headers=("Last-Event-ID",),
         response=str,
         content_type=EVENT_STREAM.decode(),
+        refuses=(TooManyStreams,),
         refused=refused,
         failure=Failure,
     ),

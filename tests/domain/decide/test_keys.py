@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -7,7 +10,8 @@ from domain import commands as c
 from domain import events as e
 from domain import limits
 from domain.errors import InvalidCommand, KeyTaken, LimitReached, Revoked, UnknownEntity
-from tests.support.decider import given
+from domain.facts import Issuer
+from tests.support.decider import NOW, History, given
 
 QA = c.CreateEnvironment("qa", id="qaqaqaqaqaqa")
 HASH = "0123456789abcdef" * 4
@@ -108,3 +112,82 @@ def test_a_server_key_has_no_origins() -> None:
 def test_the_origins_of_a_revoked_key_are_not_set() -> None:
     history = given(QA, CLIENT, c.RevokeSdkKey("qa", "k2"))
     history.refusal(c.SetSdkKeyOrigins("qa", "k2", ("https://shop.example",)), Revoked)
+
+
+DAY = timedelta(days=1)
+
+
+def later(history: History, by: timedelta) -> History:
+    """The same history, asked some time after it."""
+    history.by = Issuer("ann", NOW + by)
+    return history
+
+
+def rotate(key: str, successor: str, overlap_hours: int = 24, **more: Any) -> c.RotateSdkKey:
+    return c.RotateSdkKey("qa", key, successor, overlap_hours=overlap_hours, **more)
+
+
+def test_a_rotation_issues_a_successor_and_sets_the_end_of_the_key() -> None:
+    history = given(QA, SERVER)
+    issued, ends = history.when(rotate("k1", "k2", 48, sha256="f" * 64, comment="yearly"))
+    assert issued == e.SdkKeyIssued("server", "backend", "f" * 64, comment="yearly")
+    assert ends == e.SdkKeyExpirySet(NOW + 2 * DAY, comment="yearly")
+    assert history.state.keys["k1", "qa"].expires_at == NOW + 2 * DAY
+    assert history.state.keys["k2", "qa"].expires_at is None
+    assert (history.revision("key", "k1", "qa"), history.revision("key", "k2", "qa")) == (2, 1)
+
+
+def test_the_successor_of_a_client_key_is_for_the_same_pages() -> None:
+    history = given(QA, replace(CLIENT, origins=("https://shop.example",)))
+    history.do(rotate("k2", "k3", client_key="qaqaqaqaqaqa-c-new", name="the shop"))
+    successor = history.state.keys["k3", "qa"]
+    assert (successor.kind, successor.name) == ("client", "the shop")
+    assert successor.origins == ("https://shop.example",)
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        (rotate("k1", "k2"), "/sha256"),
+        (rotate("k1", "k2", client_key="qaqaqaqaqaqa-c-new"), "/clientKey"),
+        (rotate("k1", "a/b", sha256="f" * 64), "/successor"),
+        (rotate("k1", "k2", sha256="f" * 64, name="n" * 300), "/name"),
+        (c.SetSdkKeyExpiry("qa", "k1", NOW), "/expiresAt"),
+        (c.SetSdkKeyExpiry("qa", "k1", NOW.replace(tzinfo=None)), "/expiresAt"),
+    ],
+)
+def test_a_rotation_or_an_end_that_cannot_be_is_refused(command: c.Command, path: str) -> None:
+    assert given(QA, SERVER).refusal(command, InvalidCommand).problems[0].path == path
+
+
+def test_a_successor_has_an_id_and_a_secret_of_its_own() -> None:
+    history = given(QA, SERVER)
+    history.refusal(rotate("k1", "k1", sha256="f" * 64), KeyTaken)
+    history.refusal(rotate("k1", "k2", sha256=HASH), KeyTaken)
+
+
+def test_an_end_is_put_off_brought_forward_and_taken_back_until_it_has_come() -> None:
+    history = given(QA, SERVER)
+    for end in (NOW + DAY, NOW + 9 * DAY, NOW + 2 * DAY, None, NOW + DAY):
+        command = c.SetSdkKeyExpiry("qa", "k1", end)
+        assert history.when(command) == (e.SdkKeyExpirySet(end),)
+        assert history.when(command) == ()
+    later(history, DAY)
+    refusal = history.refusal(c.SetSdkKeyExpiry("qa", "k1", None), Revoked)
+    assert str(refusal) == "key 'k1' ended at 2026-03-02T12:00:00+00:00: issue another one"
+
+
+def test_a_key_that_has_ended_is_not_rotated_and_leaves_its_place_to_another() -> None:
+    issue = [c.IssueSdkKey("qa", f"k{n}", sha256=f"{n:064x}") for n in range(limits.SDK_KEYS)]
+    history = given(QA, *issue)
+    history.refusal(rotate("k1", "new", sha256="f" * 64), LimitReached)
+    history.do(c.SetSdkKeyExpiry("qa", "k1", NOW + DAY))
+    later(history, DAY).refusal(rotate("k1", "new", sha256="f" * 64), Revoked)
+    history.do(rotate("k2", "new", sha256="f" * 64))
+
+
+def test_with_no_overlap_the_key_ends_at_once() -> None:
+    history = given(QA, SERVER)
+    history.do(rotate("k1", "k2", 0, sha256="f" * 64))
+    assert not history.state.keys["k1", "qa"].is_live(NOW)
+    assert history.when(c.RevokeSdkKey("qa", "k1")) == (e.SdkKeyRevoked(),)

@@ -69,7 +69,7 @@ def test_following_goes_on_with_new_events(halyard: Halyard, demo: str) -> None:
 
 
 async def create_account(database_url: str) -> None:
-    from domain.system import CreateAccount
+    from domain.system.commands import CreateAccount
     from eventstore.log import SYSTEM_LOG
     from eventstore.pool import create_pool
     from eventstore.store import EventStore

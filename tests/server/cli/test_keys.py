@@ -53,6 +53,23 @@ def test_a_revoked_key_is_listed_as_such(halyard: Halyard, demo: str) -> None:
     assert json_of(halyard("keys", "list", "demo", "production", "--json"))["keys"] == []
 
 
+def test_a_key_is_rotated_and_lives_beside_its_successor(halyard: Halyard, demo: str) -> None:
+    issued = issue(halyard, "--name", "shop")
+    rotating = ("keys", "rotate", "demo", "staging", issued["id"])
+    rotated = json_of(halyard(*rotating, "--overlap-hours", "48", "--json"))
+    assert (rotated["replaced"], rotated["kind"]) == (issued["id"], "server")
+    listed = json_of(halyard("keys", "list", "demo", "--json"))["keys"]
+    by_id = {key["id"]: key for key in listed}
+    assert by_id[issued["id"]]["expiresAt"] == rotated["replacedExpiresAt"]
+    assert by_id[rotated["id"]]["name"] == "shop"
+    assert rotated["key"] not in str(listed)
+    lines = halyard(*rotating, "--overlap-hours", "0").stdout.splitlines()
+    assert "ends at" in lines[0]
+    assert "-s-" in lines[1]
+    refused = halyard(*rotating)
+    assert (refused.exit_code, "issue another one" in refused.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -60,6 +77,7 @@ def test_a_revoked_key_is_listed_as_such(halyard: Halyard, demo: str) -> None:
         (("issue", "nothing", "staging"), "there is no project 'nothing'"),
         (("list", "demo", "stagin"), "there is no environment 'stagin'"),
         (("revoke", "demo", "staging", "nokey"), "there is no key 'nokey'"),
+        (("rotate", "demo", "staging", "nokey"), "there is no key 'nokey'"),
     ],
 )
 def test_what_is_not_there_is_one_line_and_a_code(

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from domain.system.commands import AssignRole, CreateRole
+from domain.system.vocabulary import Grant
 from eventstore.counts import (
     SLOT_S,
     CountBatch,
@@ -20,6 +22,7 @@ from eventstore.counts import (
 )
 from server.http.analytics import MAX_POINTS
 from server.http.dependencies import Dependencies
+from server.writing.submission import Submission
 from tests.support.api import FLAG, PROJECT, SETTINGS, client_of, problem
 
 ANALYTICS = f"{SETTINGS}/analytics"
@@ -101,8 +104,8 @@ def ago(**passed: float) -> str:
 
 async def test_what_cannot_be_asked_is_named_with_the_reason(demo: httpx.AsyncClient) -> None:
     wrong: tuple[tuple[dict[str, str], str, str], ...] = (
-        ({"from": "yesterday"}, "?from", "RFC3339"),
-        ({"from": "2026-01-01T00:00:00"}, "?from", "timezone"),
+        ({"from": "yesterday"}, "?from", "RFC 3339"),
+        ({"from": "2026-01-01T00:00:00"}, "?from", "with its zone"),
         ({"from": ago(days=92)}, "?from", "kept for 90 days"),
         ({"to": ago(days=92)}, "?to", "kept for 90 days"),
         ({"to": "0001-01-01T00:00:00Z"}, "?to", "kept for 90 days"),
@@ -219,13 +222,16 @@ async def test_what_is_not_there_is_not_found(demo: httpx.AsyncClient) -> None:
     problem(await demo.get("/api/v1/projects/nobody/environments/x/contexts"), 404, "not-found")
 
 
-async def test_who_may_not_read_flags_may_not_read_what_is_counted(
+async def test_who_may_read_flags_may_not_yet_read_what_is_counted(
     demo: httpx.AsyncClient, dependencies: Dependencies
 ) -> None:
     assert demo is not None
+    role = CreateRole(role="looker", grants=(Grant(("project:read", "flag:read")),))
+    assign = AssignRole(subject="account", id="account-2", role="looker")
+    await dependencies.writers.submit("$system", Submission.of("setup", role, assign))
     async with client_of(dependencies, "viewer") as viewer:
         for path in (ANALYTICS, f"{DEVELOPMENT}/analytics", CONTEXTS):
             refused = problem(await viewer.get(path), 403, "forbidden")
-            assert refused["permission"] == "flag:read"
+            assert refused["permission"] == "analytics:read"
         refused = problem(await viewer.delete(CONTEXTS), 403, "forbidden")
         assert refused["permission"] == "context:erase"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -155,3 +156,51 @@ async def test_a_moment_before_the_flag_or_beyond_the_log_is_refused(
     for at in ("9999", "yesterday", "2020-01-01T00:00:00", "2020-13-01T00:00:00Z"):
         refused = await demo.get(FLAG, params={"at": at})
         assert problem(refused, 422, "malformed")["errors"][0]["path"] == "?at"
+
+
+async def test_a_rule_is_edited_field_by_field(demo: httpx.AsyncClient) -> None:
+    rule = {"when": {"op": "in", "attribute": "country", "values": ["DE"]}, "name": "Germany"}
+    made = await created(demo, f"{SETTINGS}/rules", rule | {"serve": {"variation": "on"}})
+    path = made.headers["location"]
+    before = (await demo.get(path)).json()
+    answer = await demo.patch(path, json={"enabled": False, "comment": "not yet"})
+    assert [event["type"] for event in answer.json()["events"]] == ["RuleChanged"]
+    assert (await demo.get(path)).json() == before | {"enabled": False}
+    when = {"any": [rule["when"], {"op": "exists", "attribute": "beta"}]}
+    await asyncio.gather(
+        demo.patch(path, json={"when": when}), demo.patch(path, json={"name": "Some"})
+    )
+    assert (await demo.get(path)).json() == before | {
+        "enabled": False, "when": when, "name": "Some",
+    }  # fmt: skip
+    assert (await demo.patch(path, json={"name": "Some"})).json()["events"] == []
+
+
+async def test_an_edit_of_a_rule_names_what_is_wrong(demo: httpx.AsyncClient) -> None:
+    rule = {"when": {"all": []}, "serve": {"variation": "on"}}
+    path = (await created(demo, f"{SETTINGS}/rules", rule)).headers["location"]
+    for body, kind, at in (
+        ({}, "malformed", ""),
+        ({"colour": "red"}, "malformed", "/colour"),
+        ({"id": "other"}, "malformed", "/id"),
+        ({"serve": {"variation": "maybe"}}, "invalid-command", "/serve/variation"),
+        ({"when": {"op": "never"}}, "invalid-command", "/when/op"),
+    ):
+        (error,) = problem(await demo.patch(path, json=body), 422, kind)["errors"]
+        assert error["path"] == at
+    stale = await demo.patch(path, json={"name": "x"}, headers={"if-match": '"9"'})
+    problem(stale, 412, "stale-revision")
+    problem(await demo.patch(f"{SETTINGS}/rules/none", json={"name": "x"}), 404, "not-found")
+
+
+async def test_an_expiry_is_put_back_as_it_was_read(demo: httpx.AsyncClient) -> None:
+    never = (await demo.get(f"{SETTINGS}/expiry")).json()
+    assert never == {"expiresAt": None}
+    assert (await demo.put(f"{SETTINGS}/expiry", json=never)).json()["events"] == []
+    await demo.put(f"{SETTINGS}/expiry", json={"expiresAt": "2030-01-01T00:00:00Z"})
+    answer = await demo.put(f"{SETTINGS}/expiry", json=never | {"comment": "for ever"})
+    assert [event["type"] for event in answer.json()["events"]] == ["ExpiryCleared"]
+    (error,) = problem(await demo.put(f"{SETTINGS}/expiry", json={}), 422, "invalid-command")[
+        "errors"
+    ]
+    assert error["path"] == "/expiresAt"

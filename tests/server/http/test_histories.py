@@ -8,7 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.api import FLAG, PROJECT, SETTINGS, created, problem
+from server.credentials import fingerprint
+from server.http.dependencies import Dependencies
+from server.http.paging import write_cursor
+from tests.support.api import FLAG, PROJECT, SETTINGS, TOKEN, client_of, created, problem
 
 EVENTS = f"{PROJECT}/events"
 
@@ -66,7 +69,7 @@ async def test_pages_of_events_follow_each_other(busy: httpx.AsyncClient, order:
 
 
 async def test_a_cursor_that_was_not_given_out_is_refused(busy: httpx.AsyncClient) -> None:
-    for cursor in ("!", "x", "YWJj", "wrong="):
+    for cursor in ("!", "x", "YWJj", "wrong=", write_cursor("9" * 5000)):
         refused = await busy.get(EVENTS, params={"cursor": cursor})
         assert problem(refused, 422, "malformed")["errors"][0]["path"] == "?cursor"
 
@@ -98,6 +101,7 @@ async def test_an_event_is_shown_with_its_envelope(busy: httpx.AsyncClient) -> N
     event = (await busy.get(f"{EVENTS}?limit=1")).json()["items"][0]
     recorded_at, command_id = event.pop("recordedAt"), event.pop("commandId")
     assert event.pop("correlationId")
+    assert event.pop("origin")["address"] == "127.0.0.1"
     assert (recorded_at[-1], len(command_id)) == ("Z", 36)
     assert event == {
         "seq": 9,
@@ -105,9 +109,112 @@ async def test_an_event_is_shown_with_its_envelope(busy: httpx.AsyncClient) -> N
         "entity": {"kind": "flag", "key": "checkout", "environment": "development"},
         "revision": 2,
         "actor": {"id": "account-1", "name": "Ada"},
+        "causationId": None,
         "body": {},
     }
 
 
+async def test_several_types_and_words_find_events(busy: httpx.AsyncClient) -> None:
+    await busy.post(f'{FLAG}/environments/staging/enable?comment=For the Größte 100%25 "test"')
+    assert await seqs(busy, "type=FlagDisabled&type=SegmentCreated") == [9, 8]
+    for words in ("grö", "the GRÖSSTE", "100%25", '"test"', "for the"):
+        expected = [] if words == "the GRÖSSTE" else [10]
+        assert await seqs(busy, f"text={words}") == expected, words
+    assert await seqs(busy, "text=1000") == []
+    assert await seqs(busy, "text=BETA") == [8]
+    assert await seqs(busy, "text=checkout&type=FlagEnabled&environment=staging") == [10]
+    assert await seqs(busy, "text=checkout&order=oldest&limit=2") == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("type=FlagEnable", "?type"),
+        ("type=FlagEnabled&type=AccountCreated", "?type"),
+        ("environment=prod", "?environment"),
+        ("entityKind=flags", "?entityKind"),
+        ("text=", "?text"),
+        ("tag=x", "?tag"),
+    ],
+)
+async def test_a_filter_that_no_event_can_pass_is_refused_by_name(
+    busy: httpx.AsyncClient, query: str, parameter: str
+) -> None:
+    refused = problem(await busy.get(f"{EVENTS}?{query}"), 422, "malformed")
+    assert refused["errors"][0]["path"] == parameter
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+async def test_a_page_that_could_not_look_at_all_says_how_far_it_came(
+    busy: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.setattr("server.http.histories.WALKED", 2)
+    monkeypatch.setattr("server.http.histories.LOOKING_S", 0)
+    asked, seen, cursor, reached = 0, [], "", []
+    while True:
+        query = f"actor=account-1&type=FlagEnabled&order={order}{cursor}"
+        page = (await busy.get(f"{EVENTS}?{query}")).json()
+        asked += 1
+        seen += [event["seq"] for event in page["items"]]
+        if page["nextCursor"] is None:
+            break
+        reached.append(page["reached"])
+        cursor = f"&cursor={page['nextCursor']}"
+    assert seen == ([7, 6] if order == "newest" else [6, 7])
+    assert asked == 5  # nine events, two at a time
+    assert reached == ([8, None, 4, 2] if order == "newest" else [2, 4, None, 8])
+
+
+async def test_lines_say_where_the_log_ends(busy: httpx.AsyncClient) -> None:
+    lines = await busy.get(
+        f"{EVENTS}?type=SegmentCreated", headers={"accept": "application/x-ndjson"}
+    )
+    assert (lines.headers["halyard-seq"], len(lines.text.splitlines())) == ("9", 1)
+
+
+async def test_the_installation_has_a_history_of_its_own(
+    busy: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    page = (await busy.get("/api/v1/events?type=TokenIssued&order=oldest")).json()
+    assert [event["type"] for event in page["items"]] == ["TokenIssued", "TokenIssued"]
+    assert page["items"][0]["entity"]["kind"] == "token"
+    refused = await busy.get("/api/v1/events?type=FlagEnabled")
+    assert problem(refused, 422, "malformed")["errors"][0]["path"] == "?type"
+    async with client_of(dependencies, "viewer") as viewer:
+        problem(await viewer.get("/api/v1/events"), 403, "forbidden")
+
+
+async def test_an_event_says_where_it_came_from(
+    busy: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    agent = "curl/8 " + "x" * 300
+    await busy.post(
+        f"{SETTINGS}/enable", headers={"user-agent": agent, "x-forwarded-for": "6.6.6.6"}
+    )
+    event = (await busy.get(f"{EVENTS}?limit=1")).json()["items"][0]
+    assert event["origin"]["address"] == "127.0.0.1"
+    assert (event["origin"]["credential"], event["origin"]["credentialId"]) == ("token", "token-1")
+    assert event["origin"]["userAgent"] == agent[:120]
+    assert dependencies.origins is not None
+    assert await dependencies.origins.erase("account-1") > 0
+    event = (await busy.get(f"{EVENTS}?limit=1")).json()["items"][0]
+    assert event["origin"] is None
+
+
 async def test_the_log_of_no_project_is_not_found(busy: httpx.AsyncClient) -> None:
     problem(await busy.get("/api/v1/projects/none/events"), 404, "not-found")
+
+
+async def test_no_reader_of_history_is_shown_a_hash_of_a_secret(busy: httpx.AsyncClient) -> None:
+    keys = f"{PROJECT}/environments/development/keys"
+    await created(busy, keys, {"kind": "server"})
+    (listed,) = (await busy.get(EVENTS, params={"type": "SdkKeyIssued"})).json()["items"]
+    assert listed["body"] == {"kind": "server"}
+    detail = await busy.get(f"{EVENTS}/{listed['seq']}")
+    lines = await busy.get(EVENTS, headers={"accept": "application/x-ndjson"})
+    installation = await busy.get("/api/v1/events", params={"type": "TokenIssued"})
+    assert installation.json()["items"]
+    for answer in (detail, lines, installation):
+        assert answer.status_code == 200
+        assert "sha256" not in answer.text
+        assert fingerprint(TOKEN) not in answer.text

@@ -8,19 +8,23 @@ from typing import Any
 
 import httpx
 import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
+from server.http.failures import failures_of
 from server.http.ofrep.refusals import refused as refused_in_words_of_ofrep
+from server.http.ofrep.refusals import status_of as status_of_ofrep
 from server.http.openapi import describe, operation_id, path_of
-from server.http.problems import KINDS
+from server.http.problems import INTERNAL, KINDS, Kind
 from server.http.routes import Route
 from server.http.table import ROUTES
+from server.http.writes import BatchAnswer, WriteAnswer
 
 DOCUMENT = describe(ROUTES)
 TYPES = {"string", "integer", "number", "boolean", "object", "array", "null"}
 KEYWORDS = {
     "$ref", "additionalProperties", "anyOf", "const", "default", "description", "discriminator",
     "enum", "format", "items", "maxItems", "maxLength", "maximum", "minItems", "minLength",
-    "minimum", "oneOf", "properties", "required", "title", "type",
+    "minimum", "oneOf", "pattern", "properties", "required", "title", "type",
 }  # fmt: skip
 
 
@@ -67,11 +71,13 @@ def all_schemas() -> Iterator[dict[str, Any]]:
         yield from schemas_in(schema)
     for methods in DOCUMENT["paths"].values():
         for operation in methods.values():
+            for answer in operation["responses"].values():
+                for content in followed(answer).get("content", {}).values():
+                    yield from schemas_in(content["schema"])
             for parameter in operation["parameters"]:
                 yield from schemas_in(parameter["schema"])
-            for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
-                for content in holder.get("content", {}).values():
-                    yield from schemas_in(content["schema"])
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                yield from schemas_in(content["schema"])
 
 
 def test_every_schema_is_well_formed_and_every_reference_leads_somewhere() -> None:
@@ -118,9 +124,90 @@ def test_a_body_that_the_server_completes_may_leave_out_what_it_fills() -> None:
     assert "key" in schemas["NewEnvironmentBody"]["properties"]
 
 
-def test_the_kinds_of_problems_are_listed() -> None:
-    told = DOCUMENT["components"]["responses"]["Problem"]["description"]
-    assert all(kind.slug in told for kind in KINDS.values())
+def test_an_independent_reader_finds_nothing_wrong_with_it() -> None:
+    assert [error.message for error in OPENAPI_31_VALIDATOR.iter_errors(DOCUMENT)] == []
+
+
+@pytest.mark.parametrize(
+    "kind", {kind.slug: kind for kind in (*KINDS.values(), INTERNAL)}.values(), ids=lambda k: k.slug
+)
+def test_every_kind_of_failure_stands_at_the_routes_that_may_have_it(kind: Kind) -> None:
+    """A new one that nothing about a route can tell is to be named in the route's ``refuses``."""
+    if kind.slug == "method-not-allowed":
+        return  # of no route: the path has others
+    having = [route for route in ROUTES if kind in failures_of(route)]
+    assert having, "name it in Route.refuses of those that may have it"
+    for route in having:
+        of_route = answers_of(route)
+        status = status_of_ofrep(kind.status) if route.failure else kind.status
+        own = [of for of, _ in route.also_answers]
+        told = of_route[str(status)]["description"]
+        assert status in own or f"`{kind.slug}`: {kind.title}" in told
+
+
+def answers_of(route: Route) -> dict[str, Any]:
+    """What stands at each status of a route, references followed."""
+    answers = DOCUMENT["paths"][path_of(route)][route.method.lower()]["responses"]
+    return {status: followed(answer) for status, answer in answers.items()}
+
+
+def followed(node: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in node:
+        return node
+    found: Any = DOCUMENT
+    for part in node["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_nothing_is_said_of_statuses_in_general() -> None:
+    assert not any("default" in answers_of(route) for route in ROUTES)
+
+
+def statuses(method: str, path: str) -> set[int]:
+    return {int(of) for of in DOCUMENT["paths"][path][method]["responses"]}
+
+
+def test_statuses_follow_from_what_a_route_is() -> None:
+    flag = "/api/v1/projects/{project}/flags/{flag}"
+    assert statuses("get", flag) == {200, 401, 403, 404, 422, 500, 503, 504}
+    assert statuses("delete", flag) == {
+        200, 400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 500, 503,
+    }  # fmt: skip
+    assert statuses("get", "/healthz") == {200, 500}
+    assert statuses("get", "/readyz") == {200, 500, 503}
+    assert statuses("get", "/metrics") == {200, 401, 500}
+    assert statuses("get", "/sdk/v1/ruleset") == {200, 304, 401, 403, 422, 500, 501, 503}
+
+
+def test_a_failure_says_when_to_come_back_and_what_is_wanted() -> None:
+    answers = answers_of(next(r for r in ROUTES if r.path.endswith("/flags/{flag}")))
+    assert "Retry-After" in answers["503"]["headers"]
+    assert "WWW-Authenticate" in answers["401"]["headers"]
+
+
+def test_revisions_and_addresses_stand_in_the_headers_of_what_has_them() -> None:
+    for route in ROUTES:
+        headers = answers_of(route)[str(route.status)]["headers"]
+        assert ("Location" in headers) == (route.status in (201, 302))
+        if route.response is BatchAnswer:
+            assert "ETag" not in headers
+        elif route.writes and route.response is WriteAnswer:
+            assert "ETag" in headers
+
+
+def test_every_member_that_a_problem_may_have_is_described() -> None:
+    shown = DOCUMENT["components"]["schemas"]["ShownProblem"]["properties"]
+    members = {"permission", "entity", "expected", "actual", "between", "uses", "keys", "limit"}
+    assert members <= shown.keys()
+
+
+def test_what_stands_in_a_path_is_described_by_what_it_may_look_like() -> None:
+    parameters = DOCUMENT["paths"]["/api/v1/projects/{project}"]["get"]["parameters"]
+    pattern = parameters[0]["schema"]["pattern"]
+    assert re.search(pattern, "shop-2")
+    assert not any(re.search(pattern, name) for name in ("$system", "..", "a/b", "A", "-a"))
 
 
 CONDITIONAL = ["/sdk/v1/ruleset", "/ofrep/v1/evaluate/flags"]
@@ -146,13 +233,16 @@ def test_nothing_else_is_said_to_answer_304() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=operation_id)
 def test_a_failure_is_described_as_it_is_written(route: Route) -> None:
-    operation = DOCUMENT["paths"][path_of(route)][route.method.lower()]
-    failure = operation["responses"]["default"]
-    if route.refused is refused_in_words_of_ofrep:
-        (schema,) = (content["schema"] for content in failure["content"].values())
-        assert schema == {"$ref": "#/components/schemas/Failure"}
-    else:
-        assert failure == {"$ref": "#/components/responses/Problem"}
+    others = {str(status) for status, _ in route.also_answers}
+    for status, answer in answers_of(route).items():
+        if int(status) < 400 or status in others:
+            continue
+        ((content_type, content),) = answer["content"].items()
+        if route.refused is refused_in_words_of_ofrep:
+            expected = ("application/json", "Failure")
+        else:
+            expected = ("application/problem+json", "ShownProblem")
+        assert (content_type, content["schema"]["$ref"].split("/")[-1]) == expected
 
 
 def test_a_stream_is_described_as_one() -> None:

@@ -33,7 +33,7 @@ RAISED = sorted(
     },
     key=lambda of: of.__name__,
 )
-FAULTS_OF_THE_PROGRAM = {"HistoryIsImmutable", "StoreConflict", "StoreRefused", "EmailTaken"}
+FAULTS_OF_THE_PROGRAM = {"HistoryIsImmutable", "StoreConflict", "StoreRefused"}
 
 
 @pytest.mark.parametrize("of", RAISED, ids=lambda of: of.__name__)

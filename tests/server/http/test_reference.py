@@ -9,7 +9,7 @@ import pytest
 from server.http.histories import EventListQuery
 from server.http.openapi import operation_id, path_of
 from server.http.problems import INTERNAL, KINDS, Kind
-from server.http.queries import FlagListQuery, KeyListQuery, parameter_names
+from server.http.queries import FlagListQuery, KeyListQuery, SegmentListQuery, parameter_names
 from server.http.routes import ALL_KEYS, API, SERVER_KEYS, Route
 from server.http.table import ROUTES
 
@@ -31,7 +31,7 @@ def test_every_kind_of_problem_stands_in_the_reference(kind: Kind) -> None:
     assert f"| `{kind.slug}` | {kind.status} | {kind.title}" in REFERENCE
 
 
-@pytest.mark.parametrize("query", [FlagListQuery, KeyListQuery, EventListQuery])
+@pytest.mark.parametrize("query", [FlagListQuery, KeyListQuery, SegmentListQuery, EventListQuery])
 def test_every_parameter_stands_in_the_reference(query: type) -> None:
     for name in parameter_names(query):
         assert any(form in REFERENCE for form in (f"`{name}`", f"?{name}=", f"`{name}="))

@@ -12,8 +12,10 @@ from domain import state as states
 from domain.errors import Refusal, StaleRevision, UnknownEntity
 from domain.facts import Entity
 from eventstore.log import Snapshot
+from eventstore.pool import create_pool
 from eventstore.store import EventStore
 from server.credentials import new_id
+from server.writing.deciders import PROJECT
 from server.writing.errors import IdempotencyMismatch, LogPoisoned, LogUnknown, NotReached
 from server.writing.history import StaleWithEvents
 from server.writing.submission import Answer, Submission
@@ -65,6 +67,19 @@ async def test_a_command_that_changes_nothing_is_accepted_without_an_event(
     created = await ask(writers, c.CreateFlag(flag="banner"))
     answer = await ask(writers, disable("banner"))
     assert (answer.seq, answer.events) == (created.seq, ())
+
+
+async def test_events_name_what_their_submission_carries_out(
+    writers: Writers, database_url: str
+) -> None:
+    command = c.complete(c.CreateFlag(flag="banner"), new_id)
+    for causation_id in ("", "revert:1"):
+        submission = Submission.of("ann", command, causation_id=causation_id)
+        seq = (await writers.submit("shop", submission)).seq
+        async with create_pool(database_url, max_size=1) as pool:
+            [event] = await EventStore(pool).read("shop", seq - 1, 1)
+        assert event.causation_id == (causation_id or None)
+        command = c.RenameFlag("banner", "Another")
 
 
 async def test_an_atomic_batch_refused_midway_leaves_no_trace(writers: Writers) -> None:
@@ -393,7 +408,7 @@ async def test_an_unreadable_snapshot_costs_time_only(writers: Writers, start: S
     created = await ask(writers, c.CreateFlag(flag="one"))
     folded = await writers.state("shop")
     await writers._store.save_snapshot(
-        Snapshot("shop", "project", states.FOLD_VERSION, folded.seq, folded.hash, b"{}")
+        Snapshot("shop", PROJECT.fold, states.FOLD_VERSION, folded.seq, folded.hash, b"{}")
     )
     assert (await (await start()).state("shop")).seq == created.seq
 
