@@ -679,6 +679,8 @@ CREATE INDEX context_value_by_day ON public.context_value USING btree (last_on);
 
 CREATE INDEX event_by_actor ON public.event USING btree (log_id, actor_id, seq);
 
+CREATE INDEX event_by_cause ON public.event USING btree (log_id, causation_id) WHERE (causation_id IS NOT NULL);
+
 CREATE INDEX event_by_entity ON public.event USING btree (log_id, entity_kind, entity_key, seq, environment);
 
 CREATE INDEX event_by_time ON public.event USING btree (log_id, recorded_at);

@@ -6,7 +6,13 @@ import re
 from functools import cache
 from importlib.resources import files
 
-_FILES = ("queries.sql", "refusal_queries.sql", "webhook_queries.sql", "identity_queries.sql")
+_FILES = (
+    "queries.sql",
+    "origin_queries.sql",
+    "refusal_queries.sql",
+    "webhook_queries.sql",
+    "identity_queries.sql",
+)
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 

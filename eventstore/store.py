@@ -172,6 +172,13 @@ class EventStore:
         row = await self._row("seq_at", log_id, at)
         return 0 if row is None else int(row[0])
 
+    async def carried_out(
+        self, log_id: str, causes: Iterable[str]
+    ) -> dict[tuple[str, str, str, str | None], int]:
+        """By cause, entity kind, key and environment: the newest event that has the cause."""
+        rows = await self._rows(statement("carried_out"), log_id, list(causes))
+        return {(row[0], row[1], row[2], row[3]): row[4] for row in rows}
+
     async def recorded(
         self, log_id: str, keys: Iterable[tuple[str, str]]
     ) -> dict[tuple[str, str], Recorded]:

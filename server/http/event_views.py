@@ -17,6 +17,7 @@ from domain.errors import NotPermitted
 from domain.upcast import shown_event
 from eventstore.log import Origin, StoredEvent
 from server.http.authorisation import require
+from server.reverting.causes import reverted_by
 
 if TYPE_CHECKING:
     from server.http.call import Call
@@ -63,6 +64,8 @@ class EventView(msgspec.Struct, frozen=True, rename="camel"):
     correlation_id: str | None
     causation_id: str | None
     """What it carries out: ``revert:17``, ``change-request:9ok2``; null for itself."""
+    reverted_by: int | None
+    """The seq of the newest event that undid it; null while none has."""
     origin: EventOrigin | None
     """Null where it is not known, or was erased."""
     body: dict[str, Any]
@@ -78,9 +81,14 @@ async def event_views(call: Call, events: Sequence[StoredEvent]) -> tuple[EventV
     origins: dict[int, Origin] = {}
     if dependencies.origins is not None:
         origins = await dependencies.origins.of_events(log_id, [event.seq for event in events])
-    shown = _Shown(call)
+    shown, reverts = _Shown(call), await reverted_by(dependencies.store, events)
     return tuple(
-        _view(event, names.get(event.actor_id), shown.of(event, origins.get(event.seq)))
+        _view(
+            event,
+            names.get(event.actor_id),
+            shown.of(event, origins.get(event.seq)),
+            reverts.get(event.seq),
+        )
         for event in events
     )
 
@@ -109,7 +117,12 @@ class _Shown:
         return replace(shown, address=None, user_agent=None)
 
 
-def _view(event: StoredEvent, actor_name: str | None, origin: EventOrigin | None) -> EventView:
+def _view(
+    event: StoredEvent,
+    actor_name: str | None,
+    origin: EventOrigin | None,
+    reverted: int | None,
+) -> EventView:
     return EventView(
         event.seq,
         event.type,
@@ -120,6 +133,7 @@ def _view(event: StoredEvent, actor_name: str | None, origin: EventOrigin | None
         event.command_id,
         event.correlation_id,
         event.causation_id,
+        reverted,
         origin,
         _body(event),
     )

@@ -6,6 +6,7 @@ past. It decides nothing: its commands are submitted like any others. It knows n
 never fold a past state of a whole project.
 
 Rooms:
+    causes     how the events of a revert name what they undo, and which ones undid an event
     pasts      flags and segments as they were, folded from their own events
     plans      what a revert would do, what it would overwrite, and why it cannot be done
 

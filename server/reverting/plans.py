@@ -20,6 +20,7 @@ from domain.undoing import Clash, Remark, Undoing
 from eventstore.log import StoredEvent
 from eventstore.searching import Search
 from eventstore.store import EventStore
+from server.reverting.causes import undoing_command, undoing_event
 from server.reverting.pasts import Unit, all_events, pasts
 from server.writing.deciders import PROJECT
 from server.writing.folded_log import FoldedLog, fold_stored
@@ -103,7 +104,7 @@ class Planner:
                 undoing.undo_flag(before, after, key)
             else:
                 undoing.undo_segment(before, after, key)
-        cause = f"revert-command:{events[0].command_id}" if whole else f"revert:{seq}"
+        cause = undoing_command(events[0].command_id) if whole else undoing_event(seq)
         # The state may move while later edits are read: all that rests on it comes before that.
         plan = self._plan(cause, undoing, units)
         return _with(plan, await self._later(units, after, undoing.clashes, cuts[1]))

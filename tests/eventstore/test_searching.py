@@ -20,6 +20,7 @@ from eventstore.searching import (
     slice_statement,
     unit_statement,
 )
+from eventstore.statements import statement
 from eventstore.store import EventStore
 from tests.support.logs import append, new_command, new_event
 
@@ -168,6 +169,14 @@ async def _fill_by_sql(connection: asyncpg.Connection) -> None:
         FROM generate_series(1, 10000) AS n, (VALUES ('demo'), ('other')) AS logs (log_id);
         ANALYZE event
     """)
+
+
+async def test_what_has_a_cause_is_found_by_an_index(connection: asyncpg.Connection) -> None:
+    await _fill_by_sql(connection)
+    asked = [f"revert:{seq}" for seq in range(400)]
+    plan = await _plan(connection, statement("carried_out").rstrip(";"), ["demo", asked])
+    assert "event_by_cause" in plan
+    assert "Seq Scan" not in plan
 
 
 SEARCHES = {

@@ -110,6 +110,7 @@ async def test_an_event_is_shown_with_its_envelope(busy: httpx.AsyncClient) -> N
         "revision": 2,
         "actor": {"id": "account-1", "name": "Ada"},
         "causationId": None,
+        "revertedBy": None,
         "body": {},
     }
 

@@ -225,3 +225,64 @@ async def test_other_things_are_not_reverted(demo: httpx.AsyncClient) -> None:
         problem(await demo.get(f"{PROJECT}/events/{seq}/revert"), 404, "not-found")
     problem(await demo.get(f"{PROJECT}/flags/none/revert?to=3"), 404, "not-found")
     problem(await demo.get(f"{FLAG}/revert"), 422, "malformed")
+
+
+async def reverted(api: httpx.AsyncClient, path: str = f"{PROJECT}/events") -> dict[int, int]:
+    """By seq, which event undid it."""
+    items = (await api.get(path)).json()["items"]
+    return {each["seq"]: each["revertedBy"] for each in items if each["revertedBy"] is not None}
+
+
+async def undone(api: httpx.AsyncClient, seq: int, query: str = "", **how: bool) -> dict[str, Any]:
+    """Undo a change; the answer."""
+    plan = await planned(api, event_path(seq), **how)
+    body = {"token": plan["token"], **how}
+    response = await api.post(f"{event_path(seq)}/revert{query}", json=body)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def test_an_event_says_which_one_undid_it(demo: httpx.AsyncClient) -> None:
+    on = (await demo.post(f"{SETTINGS}/enable")).json()["seq"]
+    assert await reverted(demo) == {}
+    off = (await undone(demo, on))["seq"]
+    again = (await undone(demo, off))["seq"]
+    assert await reverted(demo) == {on: off, off: again}
+    newest = (await undone(demo, on))["seq"]
+    assert await reverted(demo, f"{FLAG}/history?limit=4") == {on: newest, off: again}
+    detail = (await demo.get(event_path(on))).json()
+    assert detail["event"]["revertedBy"] == newest
+
+
+async def test_events_of_a_command_that_was_undone_say_so_each_of_its_own_entity(
+    demo: httpx.AsyncClient,
+) -> None:
+    await created(demo, f"{PROJECT}/flags", {"key": "other"})
+    commands = [
+        {"type": "EnableFlag", "flag": flag, "environment": environment}
+        for flag in ("checkout", "other")
+        for environment in ("development", "production")
+    ]
+    batch = await demo.post(f"{PROJECT}/commands:batch", json={"commands": commands})
+    asked = [event["seq"] for event in batch.json()["events"]]
+    answer = await undone(demo, asked[0], whole=True)
+    by = {str(event["entity"]): event["seq"] for event in answer["events"]}
+    expected = {event["seq"]: by[str(event["entity"])] for event in batch.json()["events"]}
+    assert len(set(expected.values())) == 4
+    assert await reverted(demo) == expected
+
+
+async def test_what_was_undone_past_its_approvals_says_so_too(demo: httpx.AsyncClient) -> None:
+    on = (await demo.post(f"{SETTINGS}/enable")).json()["seq"]
+    await demo.patch(f"{PROJECT}/environments/development", json={"requiredApprovals": 1})
+    off = (await undone(demo, on, "?bypassApproval=true&comment=now"))["seq"]
+    assert await reverted(demo) == {on: off}
+
+
+async def test_only_undoing_counts_as_that(demo: httpx.AsyncClient) -> None:
+    then = await seq_of(demo)
+    await demo.post(f"{SETTINGS}/enable")
+    plan = await planned(demo, FLAG, to=then)
+    await done(demo, FLAG, {"to": then, "token": plan["token"]})
+    assert await reverted(demo) == {}
