@@ -15,6 +15,7 @@ from domain.system.state import SystemState
 from eventstore.accounts import EmailTaken
 from eventstore.logins import Login
 from server.http import cookies
+from server.http.authorisation import access_to, require, require_over
 from server.http.bodies import read_as
 from server.http.call import Call
 from server.http.concurrency import etag
@@ -297,6 +298,9 @@ def _login_view(call: Call, state: SystemState, login: Login) -> LoginView:
 
 async def end_own_login(call: Call) -> Reply:
     """End one login of who asks."""
+    if not access_to(call).whole:  # a limited token is less than a login: as for another's
+        require(call, "account:write")
+        require_over(call, call.actor_id)
     return await end_login(call, call.actor_id)
 
 

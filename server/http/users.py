@@ -48,6 +48,7 @@ from server.http.system_writes import (
 )
 from server.http.writes import WriteAnswer, location, write_reply
 from server.logins.errors import RegistrationClosed, SecretSpent, TooManyAttempts, TooManyLogins
+from server.logins.one_time import Giver
 from server.logins.people import OneTimeSecret
 from server.logins.throttle import OF_ADDRESS, OF_REGISTRATION, Limit, address_subject
 
@@ -180,7 +181,7 @@ async def invite(call: Call) -> Reply:
     )
     # Of an invitation that is repeated, the account may have become more than it was.
     require_over(call, row.account_id)
-    secret = await people.give_secret(row.account_id)
+    secret = await people.give_secret(row.account_id, _giver(call))
     answer = encode(_secret_answer(row.account_id, secret))
     where = location(f"{_USERS}/{row.account_id}")
     return Reply(201, answer, JSON, (where,))
@@ -203,7 +204,15 @@ async def reset_password(call: Call) -> Reply:
     account, people = _person(call, await system_of(call)), desk_of(call).people
     require_over(call, account)
     await submit_system(call, c.EndAccountSessions(account=account, **precondition(call)))
-    return ok(_secret_answer(account, await people.give_secret(account)))
+    return ok(_secret_answer(account, await people.give_secret(account, _giver(call))))
+
+
+def _giver(call: Call) -> Giver:
+    """By what the caller hands a secret over."""
+    credential = call.credential
+    if credential is not None and credential.kind == "token":
+        return Giver("token", credential.id)
+    return Giver("account", call.actor_id)
 
 
 async def accept(call: Call) -> Reply:

@@ -11,6 +11,7 @@ Rooms:
     sessions      logins: begun, refreshed, ended, and whether one is good at present
     throttle      how often somebody may try, across processes
     password_login from an address and a password to a login
+    one_time      secrets that are handed over, and whether who gave one still could
     people        accounts where they are: in the log and beside it
     keeper        forgets what is over, rotates keys, finishes erasures
     counters      how logins went
@@ -20,5 +21,6 @@ Rooms:
 Invariants:
     Every attempt with a well-formed password runs Argon2 once, whoever it is for.
     A refresh token works once; a second time ends its login.
+    A one-time secret opens no account that has become more than who gave it may open.
     A login that was ended is refused everywhere within two seconds.
 """

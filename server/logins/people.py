@@ -7,7 +7,6 @@ that was erased in the log is erased beside it by the keeper, if not at once.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, TypeAlias
@@ -29,6 +28,7 @@ from eventstore.accounts import Account, Accounts, EmailTaken
 from eventstore.login_secrets import LoginSecrets
 from server.credentials import fingerprint, new_id
 from server.logins.errors import SecretSpent
+from server.logins.one_time import Giver, is_stood_by, new_secret
 from server.logins.sessions import LoginSessions
 from server.writing.submission import Answer, Submission
 from server.writing.writers import Writers
@@ -36,7 +36,6 @@ from server.writing.writers import Writers
 log = structlog.get_logger(__name__)
 
 SECRET_VALID = timedelta(days=7)
-SECRET_PREFIX = "hlo_"  # noqa: S105 - lets scanners recognise it
 
 Submit: TypeAlias = Callable[..., Awaitable[Answer]]
 """Has commands of ``$system`` carried out, in the name of whoever asks."""
@@ -144,25 +143,31 @@ class People:
         await self.accounts.change_profile(command.account, name, email)
         return answer
 
-    async def give_secret(self, account_id: str) -> OneTimeSecret:
-        """A secret that an administrator hands over; any older one opens nothing any more."""
-        secret = SECRET_PREFIX + secrets.token_hex(32)
+    async def give_secret(self, account_id: str, giver: Giver | None = None) -> OneTimeSecret:
+        """A secret for ``giver`` to hand over; any older one opens nothing any more.
+
+        It opens the account as long as ``giver`` may give one; None is an operator on the server.
+        """
+        secret = new_secret(giver)
         until = await self._secrets.give_one_time(fingerprint(secret), account_id, SECRET_VALID)
         return OneTimeSecret(secret, until)
 
     async def owner_of_secret(self, secret: str) -> Account:
         """Whose password it would set. Raises :class:`SecretSpent`."""
         account_id = await self._secrets.one_time_account(fingerprint(secret))
-        return await self._open(account_id)
+        return await self._open(secret, account_id)
 
     async def spend_secret(self, secret: str) -> Account:
         """The same, and it opens nothing any more."""
-        return await self._open(await self._secrets.take_one_time(fingerprint(secret)))
+        return await self._open(secret, await self._secrets.take_one_time(fingerprint(secret)))
 
-    async def _open(self, account_id: str | None) -> Account:
-        known = (await self.state()).accounts.get(account_id or "")
+    async def _open(self, secret: str, account_id: str | None) -> Account:
+        state = await self.state()
+        known = state.accounts.get(account_id or "")
         row = None if account_id is None else await self.accounts.by_id(account_id)
         if row is None or known is None or not known.active:
+            raise SecretSpent
+        if not is_stood_by(secret, state, known.id):
             raise SecretSpent
         return row
 

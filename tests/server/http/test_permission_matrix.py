@@ -222,7 +222,9 @@ def sees_demo(held: Rights) -> bool:
     return any(verb not in ON_INSTALLATION for verb in held)
 
 
-NOT_BY_A_LIMITED_TOKEN = frozenset(("POST /api/v1/auth/logout-everywhere",))
+NOT_BY_A_LIMITED_TOKEN = frozenset(
+    ("DELETE /api/v1/auth/sessions/{session}", "POST /api/v1/auth/logout-everywhere")
+)
 """What a token of a part of the account's rights may not do about the account itself."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from domain.system import commands as s
@@ -234,15 +235,105 @@ async def test_what_was_done_to_an_account_is_not_repeated_once_it_may_do_more(
     problem(again, 403, "forbidden")
 
 
+BECOMING_MORE: dict[str, tuple[s.SystemCommand, ...]] = {
+    "a role": (assign("admin", to="{bob}"),),
+    "a role in a project": (assign("developer", "demo", to="{bob}"),),
+    "a group": (
+        s.CreateGroup(group="team"),
+        s.AssignRole(subject="group", id="team", role="viewer"),
+        s.AddGroupMembers(group="team", accounts=("{bob}",)),
+    ),
+    "what its role grants": (s.ChangeRole(role="clerk", grants=(Grant(("*",)),)),),
+}
+
+
+@pytest.mark.parametrize("way", ["/password-reset", "invitation"])
+@pytest.mark.parametrize("more", BECOMING_MORE)
+async def test_a_secret_opens_no_account_that_has_become_more_by(
+    more: str, way: str, manager: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    await setup(dependencies, s.CreateRole(role="clerk", grants=(Grant(("account:read",)),)))
+    body = {"email": "bob@example.org", "role": "clerk"}
+    given = (await manager.post(f"{AUTH}/users", json=body)).json()
+    bob = given["account"]
+    if way != "invitation":
+        given = (await manager.post(f"{AUTH}/users/{bob}{way}")).json()
+    await setup(dependencies, *(addressed(command, bob) for command in BECOMING_MORE[more]))
+    problem(await chosen(manager, given["secret"]), 401, "secret-spent")
+    row = await dependencies.desk.people.accounts.by_id(bob) if dependencies.desk else None
+    assert row is not None
+    assert row.password_hash is None
+
+
+def addressed(command: s.SystemCommand, bob: str) -> s.SystemCommand:
+    """The command, about the account that was made in the meantime."""
+    source = msgspec.json.encode(command).replace(b"{bob}", bob.encode())
+    return msgspec.json.decode(source, type=type(command))
+
+
+async def chosen(client: httpx.AsyncClient, secret: str) -> httpx.Response:
+    body = {"secret": secret, "password": "a rather long one"}
+    return await client.post(f"{AUTH}/accept", json=body)
+
+
+async def test_a_secret_ends_with_what_its_giver_may(
+    manager: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    given = (await manager.post(f"{AUTH}/users", json={"email": "bob@example.org"})).json()
+    await setup(dependencies, s.DisableAccount(account="ann"))
+    problem(await chosen(manager, given["secret"]), 401, "secret-spent")
+    await setup(dependencies, s.EnableAccount(account="ann"), s.RevokeToken(token="of-ann"))
+    problem(await chosen(manager, given["secret"]), 401, "secret-spent")
+
+
+async def test_nobody_passes_a_secret_off_as_an_administrator_s(
+    manager: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    given = (await manager.post(f"{AUTH}/users", json={"email": "bob@example.org"})).json()
+    await setup(dependencies, assign("admin", to=given["account"]))
+    bare = given["secret"].partition(":")[0]
+    for forged in (bare, f"{bare}:account:{ADMIN}", f"{bare}:token:token-1"):
+        problem(await chosen(manager, forged), 401, "secret-spent")
+
+
+async def test_an_administrator_s_secret_is_good_for_who_becomes_more(
+    api: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    await with_password(dependencies)
+    login = bearer((await logged_in(api))["accessToken"])
+    body = {"email": "bob@example.org"}
+    given = (await api.post(f"{AUTH}/users", json=body, headers=login)).json()
+    await setup(dependencies, assign("admin", to=given["account"]))
+    assert (await chosen(api, given["secret"])).status_code == 204
+
+
 async def test_who_manages_accounts_ends_no_login_of_an_administrator(
     manager: httpx.AsyncClient, api: httpx.AsyncClient, dependencies: Dependencies
 ) -> None:
     await with_password(dependencies)
     login = await logged_in(api)
     end = f"{AUTH}/users/{ADMIN}/sessions/{login['session']}"
-    problem(await manager.delete(end), 403, "forbidden")
+    for path in (end, f"{AUTH}/users/{ADMIN}/sessions"):
+        problem(await manager.delete(path), 403, "forbidden")
     assert (await api.get(f"{AUTH}/me", headers=bearer(login["accessToken"]))).status_code == 200
     assert (await api.delete(end)).status_code == 204
+
+
+async def test_a_limited_token_ends_no_login_of_its_account(
+    dependencies: Dependencies, api: httpx.AsyncClient
+) -> None:
+    await with_password(dependencies)
+    login = await logged_in(api)
+    scope = Grant(("account:*",))
+    sha256 = fingerprint("limited")
+    issue = s.IssueToken(token="limited", account=ADMIN, sha256=sha256, scope=scope)
+    await setup(dependencies, issue)
+    every = f"{AUTH}/users/{ADMIN}/sessions"
+    async with client_of(dependencies, "limited") as limited:
+        for path in (f"{every}/{login['session']}", every, f"{AUTH}/sessions/{login['session']}"):
+            problem(await limited.delete(path), 403, "forbidden")
+        problem(await limited.post(f"{AUTH}/logout-everywhere"), 403, "forbidden")
+    assert (await api.get(f"{AUTH}/me", headers=bearer(login["accessToken"]))).status_code == 200
 
 
 async def test_a_limited_token_does_not_reset_the_password_of_its_own_account(
