@@ -9,6 +9,7 @@ from server.cli import (
     db,
     doctor,
     events,
+    flags,
     keys,
     projections,
     projects,
@@ -27,6 +28,7 @@ app.command("dev")(running.dev)
 app.command("serve")(running.serve)
 app.add_typer(db.app, name="db")
 app.add_typer(projects.app, name="projects")
+app.add_typer(flags.app, name="flags")
 app.add_typer(events.app, name="events")
 app.add_typer(projections.app, name="projections")
 app.add_typer(keys.app, name="keys")

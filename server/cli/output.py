@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(_shown(cell)) for cell in row))
     screen.print(table)
+
+
+def print_change(answer: Mapping[str, Any], done: str, as_json: bool) -> None:
+    """What came of a write over HTTP; ``done`` says it to people."""
+    if as_json:
+        print_json(answer)
+        return
+    what = done if answer["events"] else "It was so already"
+    screen.out(f"{what}; the log is at seq {answer['seq']}.", highlight=False)
 
 
 def _shown(cell: object) -> str:

@@ -9,17 +9,17 @@ from typing import Annotated, Any, Literal
 import typer
 
 from server.cli.exits import Exit, fail
-from server.cli.options import DataDirOption, JsonOption
+from server.cli.options import (
+    AtOption,
+    CommentOption,
+    DataDirOption,
+    JsonOption,
+    ProjectArgument,
+    TokenOption,
+    UrlOption,
+)
 
 app = typer.Typer(help="Projects of a running server.", no_args_is_help=True)
-
-ProjectArgument = Annotated[str, typer.Argument(help="Key of the project.")]
-UrlOption = Annotated[
-    str | None, typer.Option("--url", envvar="HALYARD_URL", help="Address of the server.")
-]
-TokenOption = Annotated[
-    str | None, typer.Option("--token", envvar="HALYARD_TOKEN", help="API token of an account.")
-]
 
 
 @app.command("list")
@@ -34,15 +34,8 @@ def list_projects(
     from server.cli.output import print_json, print_table
     from server.cli.remote import remote
 
-    found: list[dict[str, Any]] = []
     with remote(url, token, data_dir) as server:
-        query = {"search": search, "limit": "500"}
-        while True:
-            page = server.ask("GET", "/projects", "Listing projects", params=query).json()
-            found += page["items"]
-            if page["nextCursor"] is None:
-                break
-            query["cursor"] = page["nextCursor"]
+        found = server.items("/projects", "Listing projects", {"search": search})
     if as_json:
         print_json({"projects": found})
     else:
@@ -62,10 +55,10 @@ def show_project(
 ) -> None:
     """Show a project: its environments, and how much is in it."""
     from server.cli.output import print_json, print_table
-    from server.cli.remote import remote
+    from server.cli.remote import path_to, remote
 
     with remote(url, token, data_dir) as server:
-        shown = server.ask("GET", f"/projects/{_segment(project)}", "Reading").json()
+        shown = server.ask("GET", path_to("projects", project), "Reading").json()
     if as_json:
         print_json(shown)
     else:
@@ -105,19 +98,19 @@ def export_project(
         Literal["json", "yaml"] | None,
         typer.Option("--format", help="Of the file. [default: as its name ends; yaml]"),
     ] = None,
-    at: Annotated[str | None, typer.Option(help="As it was at a seq or a time.")] = None,
+    at: AtOption = None,
     url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Write a project to one file, without keys and secrets."""
-    from server.cli.remote import remote
+    from server.cli.remote import path_to, remote
 
     if form is None:
         form = "json" if output is not None and output.suffix == ".json" else "yaml"
     query = {"format": form, **({} if at is None else {"at": at})}
     with remote(url, token, data_dir) as server:
-        path = f"/projects/{_segment(project)}/export"
+        path = path_to("projects", project, "export")
         content = server.ask("GET", path, "Exporting", params=query).content
     if output is None:
         sys.stdout.buffer.write(content)
@@ -141,7 +134,7 @@ def import_project(
     create: Annotated[
         bool, typer.Option("--create", help="Begin the project where it is not there.")
     ] = False,
-    comment: Annotated[str, typer.Option(help="Why; kept with the events.")] = "",
+    comment: CommentOption = "",
     url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = None,
@@ -149,7 +142,7 @@ def import_project(
 ) -> None:
     """Bring a project to what a file says, all or nothing."""
     from server.cli.output import print_json
-    from server.cli.remote import remote
+    from server.cli.remote import path_to, remote
 
     try:
         content = file.read_bytes()
@@ -161,7 +154,7 @@ def import_project(
     with remote(url, token, data_dir) as server:
         answer = server.ask(
             "POST",
-            f"/projects/{_segment(project)}/import",
+            path_to("projects", project, "import"),
             "Importing",
             params={**query, **({"comment": comment} if comment else {})},
             content=content,
@@ -199,9 +192,3 @@ def _print_import(answer: dict[str, Any]) -> None:
         f"{answer[each]} {would}{each}" for each in ("created", "changed", "deleted")
     )
     typer.echo(f"{counts}; the log is at seq {answer['seq']}.")
-
-
-def _segment(key: str) -> str:
-    from urllib.parse import quote
-
-    return quote(key, safe="")

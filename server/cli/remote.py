@@ -6,10 +6,11 @@ installation of ``halyard dev`` in the folder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -21,6 +22,8 @@ API = "/api/v1"
 TIMEOUT_S = 300.0
 """Ten thousand flags are imported in a small part of it."""
 MAX_ERRORS_SHOWN = 20
+PAGE = 500
+"""The most items that a page may have."""
 
 
 class _Admin(msgspec.Struct):
@@ -60,6 +63,44 @@ class Remote:
         if not response.is_success:
             _refuse(response)
         return response
+
+    def items(
+        self, path: str, doing: str, query: Mapping[str, Any], most: int | None = None
+    ) -> list[dict[str, Any]]:
+        """A list, page after page: to its end, or until there are ``most`` (1 at least)."""
+        found: list[dict[str, Any]] = []
+        asked = given(query)
+        while True:
+            limit = PAGE if most is None else min(PAGE, most - len(found))
+            page = self.ask("GET", path, doing, params={**asked, "limit": limit}).json()
+            found += page["items"]
+            if page["nextCursor"] is None or len(found) == most:
+                return found
+            asked["cursor"] = page["nextCursor"]
+
+    def write(
+        self, method: str, path: str, doing: str, comment: str, **more: Any
+    ) -> dict[str, Any]:
+        """One change; answers what came of it."""
+        params = {**more.pop("params", {}), "comment": comment}
+        answer: dict[str, Any] = self.ask(method, path, doing, params=params, **more).json()
+        return answer
+
+
+def path_to(*parts: str) -> str:
+    """The path of these words and keys.
+
+    What cannot be a key ends the program: ``..`` would lead to what is above, to be deleted.
+    """
+    for part in parts:
+        if part in {"", ".", ".."} or "/" in part:
+            fail(f"'{part}' cannot be a key", Exit.USAGE)
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the fields that were given: neither None nor an empty list."""
+    return {name: value for name, value in fields.items() if value not in (None, [])}
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -15,7 +17,10 @@ from server.cli.main import app
 from server.credentials import new_id
 from server.writing.submission import Submission
 from server.writing.writers import Writers
+from tests.support.api import TOKEN
 from tests.support.cli import Halyard
+from tests.support.running_api import RunningApi
+from tests.support.servers import TestServers
 
 
 @pytest.fixture
@@ -24,7 +29,30 @@ def halyard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Halyard:
     monkeypatch.chdir(tmp_path)
     # Logging belongs to pytest here; what set_up_logs does is tested in a process of its own.
     monkeypatch.setattr("server.cli.installations.set_up_logs", lambda *_: None)
-    return lambda *arguments: CliRunner().invoke(app, [str(each) for each in arguments])
+    return lambda *arguments, **more: CliRunner().invoke(app, list(map(str, arguments)), **more)
+
+
+@pytest.fixture(scope="module")
+def api(servers: TestServers, migrated_template: str) -> Iterator[httpx.Client]:
+    """Asks a server that the tests of a module share, as its administrator."""
+    name = servers.create_database(migrated_template)
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    with (
+        RunningApi(servers.database_url(name)) as url,
+        httpx.Client(base_url=f"{url}/api/v1", headers=headers) as client,
+    ):
+        yield client
+    servers.drop_database(name)
+
+
+@pytest.fixture
+def project(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The key of a new project on the shared server, which the variables name."""
+    monkeypatch.setenv("HALYARD_URL", str(api.base_url.join("/")))
+    monkeypatch.setenv("HALYARD_TOKEN", TOKEN)
+    key = f"p-{new_id()}"
+    assert api.post("/projects", json={"key": key}).status_code == 201
+    return key
 
 
 @pytest.fixture

@@ -2,68 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 import yaml
 
-from server.http.app import create_app
-from server.http.dependencies import HttpSettings
-from tests.support.api import TOKEN, install, running_dependencies
+from tests.support.api import TOKEN
 from tests.support.cli import Halyard, json_of
 from tests.support.program import free_port
-
-
-class Running(threading.Thread):
-    """The API on a port, in a thread with a loop of its own."""
-
-    def __init__(self, database_url: str) -> None:
-        super().__init__(daemon=True)
-        self._database_url = database_url
-        self._server: uvicorn.Server | None = None
-        self.port = free_port()
-        self.ready = threading.Event()
-
-    def run(self) -> None:
-        asyncio.run(self._run())
-
-    async def _run(self) -> None:
-        # A log line on standard output would be taken for the command's.
-        quiet = HttpSettings(access_log=False)
-        async with running_dependencies(self._database_url, settings=quiet) as dependencies:
-            await install(dependencies)
-            config = uvicorn.Config(
-                create_app(dependencies), port=self.port, lifespan="off", log_config=None
-            )
-            config.load()
-            self._server = server = uvicorn.Server(config)
-            server.lifespan = config.lifespan_class(config)
-            await server.startup()
-            self.ready.set()
-            await server.main_loop()
-            await server.shutdown()
-
-    def stop(self) -> None:
-        assert self._server is not None
-        self._server.should_exit = True
-        self.join(20)
+from tests.support.running_api import RunningApi
 
 
 @pytest.fixture
 def server(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    running = Running(database_url)
-    running.start()
-    assert running.ready.wait(20)
-    url = f"http://127.0.0.1:{running.port}"
-    monkeypatch.setenv("HALYARD_URL", url)
-    monkeypatch.setenv("HALYARD_TOKEN", TOKEN)
-    yield url
-    running.stop()
+    with RunningApi(database_url) as url:
+        monkeypatch.setenv("HALYARD_URL", url)
+        monkeypatch.setenv("HALYARD_TOKEN", TOKEN)
+        yield url
 
 
 def test_a_project_goes_out_and_comes_in_again(
