@@ -14,6 +14,7 @@ Rooms:
     logs          structlog from the first line; secrets are in none
     redis_client  the one client of a process, with a time limit on every command
     redis_url     what the setting of Redis may say: one server, a cluster, Sentinels
+    garbage       what lives long is looked at once by the garbage collector
     wakes         word that a log has grown, within the process and to others
     addresses     where changes came from, forgotten when it is old
     counting      what SDKs have counted: written as it comes, forgotten when it is old

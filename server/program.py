@@ -37,6 +37,7 @@ from projections.script import RedisClient
 from server.addresses import address_days, keep_addresses
 from server.counting import CountKeeper
 from server.descriptors import Descriptors, raise_limit
+from server.garbage import long_lived_put_aside
 from server.http import metrics, operations
 from server.http.actors import AccountNames
 from server.http.app import create_app
@@ -126,6 +127,7 @@ async def serve(settings: Settings, prepare: Prepare | None = None) -> None:
     :class:`~server.listening.CannotListen`.
     """
     async with AsyncExitStack() as stack:
+        stack.enter_context(long_lived_put_aside())
         listener = listen(settings)
         stack.callback(listener.close)
         pool = await stack.enter_async_context(
