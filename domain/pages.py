@@ -35,7 +35,6 @@ from domain.state import (
     SegmentDefinition,
     Webhook,
     encode_row,
-    rests_on_flags,
 )
 from domain.tables import Table
 
@@ -85,10 +84,14 @@ def name_of(entity: Entity) -> str:
 class Pages:
     """The pages of one state that have not been read yet, and what has still to happen to them.
 
+    They are read into ``rows``, whose tables stand by themselves and know of no pages. The state
+    that people read has the same rows, and asks for pages first. So nothing goes in a circle, and
+    a state that nobody needs any more is gone at once, without a look for cycles.
+
     Who asks for a row of a page to which something happened that cannot be, is told so each time.
     """
 
-    def __init__(self, head: _Head, blocks: bytes) -> None:
+    def __init__(self, head: _Head, blocks: bytes, rows: ProjectState) -> None:
         # Numbers in lists, and no tuples: making thousands of those would have the collector of
         # cycles look through every state that this process holds.
         self._numbers = dict(zip(head.names, range(len(head.names)), strict=True))
@@ -101,19 +104,15 @@ class Pages:
         self._inflated: dict[int, bytes] = {}
         self._later: dict[str, list[Any]] = {}
         """What has still to happen to each page, by name."""
-        self._happen: Callable[[Any], None] = _nothing
+        self._happen: Callable[[ProjectState, Any], None] = _nothing
         self._failed: dict[str, Exception] = {}
         """By name, why something could not happen to a page."""
-        self._state: ProjectState | None = None
+        self._rows = rows
         self.rest = bool(head.names)
         """Whether anything is left to be read, or to happen."""
 
-    def serve(self, state: ProjectState) -> None:
-        """Be read into this state, whose tables are these pages'."""
-        self._state = state
-
-    def wait(self, happen: Callable[[Any], None]) -> None:
-        """Say how it happens to the state, what is deferred."""
+    def wait(self, happen: Callable[[ProjectState, Any], None]) -> None:
+        """Say how it happens to the rows, what is deferred."""
         self._happen = happen
 
     def defer(self, entity: Entity, event: object) -> None:
@@ -121,7 +120,7 @@ class Pages:
 
         It may look at nothing that changes meanwhile: only at the page's own rows.
         """
-        # What would call it is made once, by wait(): see __init__ on thousands of objects.
+        # What is called for it is said once, by wait(): see __init__ on thousands of objects.
         self._later.setdefault(name_of(entity), []).append(event)
         self.rest = True
 
@@ -138,12 +137,12 @@ class Pages:
             raise self._failed[name]
         number = self._numbers.pop(name, None)
         later = self._later.pop(name, ())
-        if number is not None and self._state is not None:
+        if number is not None:
             kind, _, key = name.partition("/")
-            _put(self._state, kind, key, _page_decoder.decode(self._bytes(number)))
+            _put(self._rows, kind, key, _page_decoder.decode(self._bytes(number)))
         try:
             for event in later:
-                self._happen(event)
+                self._happen(self._rows, event)
         except Exception as error:
             self._failed[name] = error  # nobody is to see it half changed
             raise
@@ -169,7 +168,7 @@ class Pages:
         return memoryview(block)[self._ends[number] - begin : self._ends[number + 1] - begin]
 
 
-def _nothing(_event: object) -> None:
+def _nothing(_rows: ProjectState, _event: object) -> None:
     """Happens to a state of which nobody said how anything does."""
 
 
@@ -182,30 +181,25 @@ def _split(blocks: list[tuple[int, int]], source: bytes) -> list[bytes]:
     return parts
 
 
-def _put(state: ProjectState, kind: str, key: str, page: _Page) -> None:
-    """Past the tables' own put, which would look for the page that this is."""
+def _put(rows: ProjectState, kind: str, key: str, page: _Page) -> None:
     if page.flag is not None:
-        Table.put(state.flags, key, page.flag)
+        rows.flags.put(key, page.flag)
     for environment, settings in page.settings:
-        Table.put(state.settings, (key, environment), settings)
+        rows.settings.put((key, environment), settings)
     if page.segment is not None:
-        Table.put(state.segments, key, page.segment)
+        rows.segments.put(key, page.segment)
     for place, mark in page.marks:
-        Table.put(state.marks, Entity(kind, key, place), mark)  # type: ignore[arg-type]
+        rows.marks.put(Entity(kind, key, place), mark)  # type: ignore[arg-type]
 
 
 class PagedTable(Table[K, V]):
-    """A table that stands by itself, and on pages of which some have not been read yet."""
+    """A table that has another's rows, and pages of which some have not been read into it yet."""
 
     __slots__ = ("_name_of", "pages")
 
-    def __init__(
-        self,
-        pages: Pages,
-        name_of_key: Callable[[K], str],
-        wanted: Callable[[V], bool] | None = None,
-    ) -> None:
-        super().__init__(None, wanted)
+    def __init__(self, rows: Table[K, V], pages: Pages, name_of_key: Callable[[K], str]) -> None:
+        super().__init__()
+        self.share(rows)
         self.pages = pages
         self._name_of = name_of_key
 
@@ -331,24 +325,30 @@ def load(source: bytes) -> ProjectState:
     """
     end = source.find(_BREAK)
     head = _head_decoder.decode(source[:end])
-    pages = Pages(head, source[end + 1 :])
-    state = ProjectState()
-    state.project = head.project
+    rows = ProjectState()
     for environment in head.environments:
-        state.environments.put(environment.key, environment)
+        rows.environments.put(environment.key, environment)
     for key in head.keys:
-        state.keys.put((key.id, key.environment), key)
+        rows.keys.put((key.id, key.environment), key)
     for webhook in head.webhooks:
-        state.webhooks.put(webhook.id, webhook)
+        rows.webhooks.put(webhook.id, webhook)
     for request in head.change_requests:
-        state.change_requests.put(request.id, request)
+        rows.change_requests.put(request.id, request)
     for seq, reason in head.voided:
-        state.voided.put(seq, reason)
-    state.flags = PagedTable(pages, lambda key: f"flag/{key}")
-    state.settings = PagedTable(pages, lambda key: f"flag/{key[0]}", rests_on_flags)
-    state.segments = PagedTable(pages, lambda key: f"segment/{key}")
-    state.marks = PagedTable(pages, name_of)
-    pages.serve(state)
+        rows.voided.put(seq, reason)
+    return _paged(rows, Pages(head, source[end + 1 :], rows), head.project)
+
+
+def _paged(rows: ProjectState, pages: Pages, project: Project | None) -> ProjectState:
+    """The state that has these rows, once their pages have been read."""
+    state = ProjectState()
+    state.project = project
+    state.environments, state.keys, state.voided = rows.environments, rows.keys, rows.voided
+    state.webhooks, state.change_requests = rows.webhooks, rows.change_requests
+    state.flags = PagedTable(rows.flags, pages, lambda key: f"flag/{key}")
+    state.settings = PagedTable(rows.settings, pages, lambda key: f"flag/{key[0]}")
+    state.segments = PagedTable(rows.segments, pages, lambda key: f"segment/{key}")
+    state.marks = PagedTable(rows.marks, pages, name_of)
     return state
 
 

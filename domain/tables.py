@@ -130,6 +130,10 @@ class Table(Generic[K, V]):
         copied._noted = {key for key, _ in self.noted()}
         return copied
 
+    def share(self, other: Table[K, V]) -> None:
+        """Be another table that stands by itself: what either has, both have from now on."""
+        self._rows, self._noted, self._wanted = other._rows, other._noted, other._wanted
+
     def absorb(self, overlay: Table[K, V]) -> None:
         """Take over what an overlay of this table changed."""
         for key, row in overlay._rows.items():

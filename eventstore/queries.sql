@@ -103,12 +103,13 @@ WHERE old.log_id = $1 AND old.fold = $2 AND old.fold_version = $3
     );
 
 -- name: load_snapshot
+-- The hash is a scalar, and not a join: looked up for the newest, and for earlier ones only if need be.
 SELECT stored.seq, stored.hash, stored.digest, stored.state
 FROM snapshot AS stored
 WHERE stored.log_id = $1 AND stored.fold = $2 AND stored.fold_version = $3 AND stored.seq <= $4
-    AND EXISTS (
-        SELECT FROM event AS at
-        WHERE at.log_id = stored.log_id AND at.seq = stored.seq AND at.hash = stored.hash
+    AND stored.hash = (
+        SELECT at.hash FROM event AS at
+        WHERE at.log_id = stored.log_id AND at.seq = stored.seq
     )
 ORDER BY stored.seq DESC LIMIT 1;
 

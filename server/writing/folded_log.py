@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Generic, cast
 
 from domain.events import EventVoided
@@ -54,7 +55,7 @@ class FoldedLog(Generic[StateT]):
         """
         self._pages = self.decider.pages_of(self.state)
         if self._pages is not None:
-            self._pages.wait(self._happen)
+            self._pages.wait(partial(_happen, self.decider, self.voided))
 
     def finish(self) -> None:
         """Read, and let happen, all that has waited. Raises as :meth:`apply`."""
@@ -93,14 +94,9 @@ class FoldedLog(Generic[StateT]):
         if self._pages is None or entity.kind not in _OF_ONE_PAGE:
             if self._pages is not None and entity.kind in _OF_ALL_PAGES:
                 self._pages.read_all()
-            self._happen(stored)
+            _happen(self.decider, self.voided, self.state, stored)
         else:
             self._pages.defer(entity, stored)
-
-    def _happen(self, stored: StoredEvent) -> None:
-        event = fold_stored(self.decider, self.state, stored, self.voided)
-        if isinstance(event, EventVoided) and event.seq not in self.voided:
-            raise FoldOutdated(self.log_id, f"event {event.seq} was voided")
 
     def extend(self, facts: Iterable[Fact[Any]], first_at: datetime, last_hash: bytes) -> None:
         """Fold facts that this process has just appended; each is a microsecond later."""
@@ -110,6 +106,14 @@ class FoldedLog(Generic[StateT]):
             self.last_at = first_at
             first_at += MICROSECOND
         self.hash = last_hash
+
+
+def _happen(
+    decider: Decider[StateT], voided: frozenset[int], state: StateT, stored: StoredEvent
+) -> None:
+    event = fold_stored(decider, state, stored, voided)
+    if isinstance(event, EventVoided) and event.seq not in voided:
+        raise FoldOutdated(stored.log_id, f"event {event.seq} was voided")
 
 
 def fold_stored(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -102,12 +104,26 @@ def test_a_change_waits_until_its_page_is_read() -> None:
     assert inside is not None
     happened: list[str] = []
     one, other = sorted(Run([]).state.flags)[:2]
-    inside.wait(happened.append)
+    inside.wait(lambda _, event: happened.append(event))
     inside.defer(Entity("flag", one, "staging"), one)
     inside.defer(Entity("flag", other), other)
     assert (state.flags[one].key, happened) == (one, [one])
     assert len(state.flags) == len(Run([]).state.flags)
     assert happened == [one, other]
+
+
+def test_a_state_that_nobody_needs_is_gone_without_a_look_for_cycles() -> None:
+    state = load(dump(Run([]).state))
+    inside = pages_of(state)
+    assert inside is not None
+    assert len(state.flags) > 0
+    gone = weakref.ref(inside)
+    gc.disable()
+    try:
+        del state, inside
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_change_that_cannot_be_is_told_each_time_its_page_is_read() -> None:
@@ -116,7 +132,7 @@ def test_a_change_that_cannot_be_is_told_each_time_its_page_is_read() -> None:
     assert inside is not None
     key = next(iter(Run([]).state.flags))
 
-    def fail(event: str) -> None:
+    def fail(_: ProjectState, event: str) -> None:
         raise ValueError(event)
 
     inside.wait(fail)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -10,6 +12,7 @@ import pytest
 
 from domain.commands import RenameFlag
 from domain.facts import Entity
+from domain.pages import pages_of
 from domain.state import digest
 from eventstore.pool import create_pool
 from eventstore.store import EventStore
@@ -56,6 +59,23 @@ async def test_the_state_at_any_seq_is_the_fold_of_all_events_up_to_it(
             assert past.state.mark(entity) == folded.state.mark(entity)
         assert digest(past.state) == digest(folded.state)
         assert await history.still_holds(past)
+
+
+async def test_a_past_state_that_nobody_needs_is_gone_without_a_look_for_cycles(
+    store: EventStore,
+) -> None:
+    log = random_log(random.Random(1), 60)
+    await append(store, "demo", *(as_command(delta) for delta in deltas_of(log.events)))
+    history = LogHistory(store, PROJECT)
+    await history.save(await history.load("demo", upto=30))
+    past = await history.load("demo", upto=50)
+    gone = weakref.ref(pages_of(past.state))
+    gc.disable()
+    try:
+        del past
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_what_cannot_be_applied_is_told_where_it_is_read(
