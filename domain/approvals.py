@@ -1,7 +1,8 @@
 """Which commands need approval, and whether they have it.
 
 An environment may ask that what changes there was approved by others. Whoever has the approvals
-carries the commands out as part of their change request: the submission's cause names it. In an
+carries the commands out as part of their change request: the submission's cause names it. Whether
+who gave one may still give it is asked of the installation, by what goes along with it. In an
 emergency the approvals can be bypassed, which the events then name as their cause; who may do so
 is not the domain's to say.
 
@@ -54,7 +55,12 @@ def require_approval(state: ProjectState, command: c.Command, by: Issuer) -> Non
             reason = "say why it cannot wait for approval"
             raise InvalidCommand(Problem("/comment", reason))
         return
-    given = len(_carried_out(state, by).approvals) if _carries_out(state, by) else 0
+    request = carried_out(state, by.cause)
+    require_so_many(required, 0 if request is None else len(request.approvals))
+
+
+def require_so_many(required: dict[str, int], given: int) -> None:
+    """Raises :class:`~domain.errors.ApprovalRequired` where some environment asks for more."""
     missing = tuple(sorted(key for key, number in required.items() if number > given))
     if missing:
         raise ApprovalRequired(missing, max(required.values()), given)
@@ -84,10 +90,8 @@ def _changed_environments(state: ProjectState, command: c.Command) -> frozenset[
             return affected_environments(state, command)
 
 
-def _carries_out(state: ProjectState, by: Issuer) -> bool:
-    request = state.change_requests.get(by.cause.removeprefix(_REQUEST))
-    return by.cause.startswith(_REQUEST) and request is not None and request.status == "open"
-
-
-def _carried_out(state: ProjectState, by: Issuer) -> ChangeRequest:
-    return state.change_requests[by.cause.removeprefix(_REQUEST)]
+def carried_out(state: ProjectState, cause: str) -> ChangeRequest | None:
+    """The open change request that is carried out for a cause; None for another cause."""
+    request = state.change_requests.get(cause.removeprefix(_REQUEST))
+    is_it = cause.startswith(_REQUEST) and request is not None and request.status == "open"
+    return request if is_it else None

@@ -51,12 +51,13 @@ def access_to(call: Call) -> Access:
     return accesses.of(installation, call.account.id, call.credential.scope)
 
 
-def warrant_of(call: Call) -> Warrant:
-    """What goes along with everything that a request submits."""
+def warrant_of(call: Call, cause: str = "") -> Warrant:
+    """What goes along with everything that a request submits, for a ``cause`` perhaps."""
     if call.account is None or call.credential is None:
         raise Unauthenticated("this needs an account")
     dependencies = call.dependencies
-    return Warrant(dependencies.writers, dependencies.accesses, call.account.id, call.credential)
+    writers, accesses = dependencies.writers, dependencies.accesses
+    return Warrant(writers, accesses, call.account.id, call.credential, cause)
 
 
 async def permit(call: Call, route: Route) -> None:

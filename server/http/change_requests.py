@@ -19,7 +19,7 @@ from domain.difference import row_changes, row_of
 from domain.errors import Refusal, RequestClosed
 from domain.evolve import evolve
 from domain.facts import Entity, Issuer
-from domain.state import ChangeRequest, ChangeRequestStatus, ProjectState
+from domain.state import Approval, ChangeRequest, ChangeRequestStatus, ProjectState
 from domain.undoing import Remark
 from server.http.authorisation import REQUESTS, Sight
 from server.http.bodies import Shape, read_as
@@ -34,6 +34,7 @@ from server.http.queries import Limit, MinSeqQuery, WriteQuery
 from server.http.reads import Seen, present, seen
 from server.http.replies import Reply
 from server.http.routes import CHANGE_REQUEST, PROJECT, Route, command_route, reading
+from server.http.warrants import standing_approvals
 from server.http.writes import WriteAnswer, Writing, submit, write_reply
 
 _TAG = "change requests"
@@ -62,6 +63,8 @@ class ApprovalView(msgspec.Struct, frozen=True):
 
     account: Actor
     at: datetime
+    counts: bool
+    """False where whoever gave it may no longer, so that it is as if it were not there."""
 
 
 class MovedView(msgspec.Struct, frozen=True):
@@ -139,7 +142,8 @@ async def list_requests(call: Call) -> Reply:
     page = rows[: query.limit]
     more = write_cursor(_place(page[-1])) if len(rows) > len(page) else None
     names = await _names(call, page)
-    return now.reply(Page(tuple(_view(now.state, row, names) for row in page), more))
+    views = tuple(_view(now.state, row, names, _standing(call, now, row)) for row in page)
+    return now.reply(Page(views, more))
 
 
 def _place(row: ChangeRequest) -> str:
@@ -150,7 +154,8 @@ async def read_request(call: Call) -> Reply:
     """One change request."""
     now = await seen(call)
     row = _request(call, now)
-    return now.reply(_view(now.state, row, await _names(call, (row,))), _entity(row.id))
+    names = await _names(call, (row,))
+    return now.reply(_view(now.state, row, names, _standing(call, now, row)), _entity(row.id))
 
 
 async def _names(call: Call, rows: Iterable[ChangeRequest]) -> dict[str, str]:
@@ -159,7 +164,24 @@ async def _names(call: Call, rows: Iterable[ChangeRequest]) -> dict[str, str]:
     return dict(await call.dependencies.actor_names(accounts)) if accounts else {}
 
 
-def _view(state: ProjectState, row: ChangeRequest, names: dict[str, str]) -> RequestView:
+def _standing(call: Call, now: Seen, row: ChangeRequest) -> tuple[Approval, ...]:
+    """Those that count; of a request that is closed, all that it had."""
+    dependencies = call.dependencies
+    installation = dependencies.writers.system_at_hand
+    if row.closed_at is not None or installation is None:
+        return row.approvals
+    # What is hidden from who looks counts all the same.
+    at_hand = dependencies.writers.at_hand(project_key(call))
+    state = now.state if at_hand is None else at_hand.state
+    return standing_approvals(dependencies.accesses, installation, state, row)
+
+
+def _view(
+    state: ProjectState,
+    row: ChangeRequest,
+    names: dict[str, str],
+    standing: tuple[Approval, ...],
+) -> RequestView:
     required = _required(state, row) if row.closed_at is None else {}
     return RequestView(
         row.id,
@@ -169,7 +191,7 @@ def _view(state: ProjectState, row: ChangeRequest, names: dict[str, str]) -> Req
         row.commands,
         tuple(Actor(account, names.get(account)) for account in row.authors),
         tuple(
-            ApprovalView(Actor(each.account, names.get(each.account)), each.at)
+            ApprovalView(Actor(each.account, names.get(each.account)), each.at, each in standing)
             for each in row.approvals
         ),
         max(required.values(), default=0),

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
+from domain.approvals import approvals_required, carried_out, require_so_many
+from domain.change_request_commands import ApproveChangeRequest
 from domain.commands import Command, CreateProject
 from domain.errors import BeyondOwn, NotPermitted
 from domain.reach import affected_environments, is_protected
-from domain.state import ProjectState
+from domain.state import Approval, ChangeRequest, ProjectState
 from domain.system import commands as s
 from domain.system.access import (
     Access,
@@ -78,6 +80,8 @@ class Warrant(msgspec.Struct, frozen=True):
     accesses: Accesses
     account_id: str
     credential: Credential
+    cause: str = ""
+    """What is carried out: of a change request, the approvals are asked about."""
 
     def __call__(self, state: Any, command: Any) -> None:
         """Raises :class:`NotPermitted` where the command may not be carried out on the state."""
@@ -91,6 +95,32 @@ class Warrant(msgspec.Struct, frozen=True):
         if installation is None:
             raise NotPermitted(PERMISSIONS[type(command)])
         check_project(self.accesses.of(installation, self.account_id, scope), state, command)
+        request = carried_out(state, self.cause)
+        required = {} if request is None else approvals_required(state, command)
+        # Where there are none at all, it is refused in its turn when it is decided.
+        if required and request is not None and request.approvals:
+            standing = standing_approvals(self.accesses, installation, state, request)
+            require_so_many(required, len(standing))
+
+
+def standing_approvals(
+    accesses: Accesses,
+    installation: FoldedLog[SystemState],
+    state: ProjectState,
+    request: ChangeRequest,
+) -> tuple[Approval, ...]:
+    """Those whose givers may still give them, as the installation is."""
+    asked = ApproveChangeRequest(request.id)
+    reached = affected_environments(state, asked)
+
+    def may_approve(account_id: str) -> bool:
+        try:
+            _check_reach(accesses.of(installation, account_id, None), state, asked, reached)
+        except NotPermitted:
+            return False
+        return True
+
+    return tuple(each for each in request.approvals if may_approve(each.account))
 
 
 def check_project(access: Access, state: ProjectState, command: Command) -> None:
@@ -103,10 +133,15 @@ def check_project(access: Access, state: ProjectState, command: Command) -> None
         raise NotPermitted(permission)
     if isinstance(command, CreateProject) or state.project is None:
         return
-    project = state.project.key
-    if access.allows_everywhere(permission, project):
-        return
-    reached = affected_environments(state, command)
+    if not access.allows_everywhere(permission, state.project.key):
+        _check_reach(access, state, command, affected_environments(state, command))
+
+
+def _check_reach(
+    access: Access, state: ProjectState, command: Command, reached: frozenset[str]
+) -> None:
+    permission = PERMISSIONS[type(command)]
+    project = "" if state.project is None else state.project.key
     for key in sorted(reached):
         protected = is_protected(state, command, key)
         if not access.allows(permission, project, key, protected=protected):

@@ -129,7 +129,7 @@ def submission_of(call: Call, *commands: Command, causation_id: str = "") -> Sub
         correlation_id=call.request_id,
         causation_id=causation_id,
         origin=origin_of(call),
-        warrant=warrant_of(call),
+        warrant=warrant_of(call, causation_id),
     )
 
 

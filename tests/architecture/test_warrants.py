@@ -84,7 +84,7 @@ def called(node: ast.Call) -> str:
 
 def test_every_submission_of_a_request_has_the_caller_s_warrant() -> None:
     submissions = [(place, node) for place, node in calls() if is_submission(node)]
-    assert {warrant_in(node) for _, node in submissions} == {"", "warrant_of(call)"}
+    assert {warrant_in(node) for _, node in submissions} == {"", "warrant_of(call, causation_id)"}
     without = {place for place, node in submissions if not warrant_in(node)}
     assert without == set(WITHOUT_WARRANT)
 

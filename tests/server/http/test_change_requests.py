@@ -8,7 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.system.commands import CreateAccount, CreateRole, IssueToken
+from domain.system.commands import (
+    AssignRole,
+    CreateAccount,
+    CreateRole,
+    DisableAccount,
+    EraseAccount,
+    IssueToken,
+    SystemCommand,
+    UnassignRole,
+)
 from domain.system.vocabulary import Grant
 from eventstore.log import SYSTEM_LOG
 from server.credentials import fingerprint
@@ -92,6 +101,43 @@ async def test_an_application_is_repeated_under_its_key(
     first = (await bob.post(f"{request}/apply", headers=headers)).json()
     again = (await bob.post(f"{request}/apply", headers=headers)).json()
     assert again == {**first, "replayed": True}
+
+
+LEAVING: dict[str, SystemCommand] = {
+    "disabled": DisableAccount(account="bob"),
+    "erased": EraseAccount(account="bob"),
+    "without the role": UnassignRole(subject="account", id="bob"),
+    "with too small a role": AssignRole(subject="account", id="bob", role="developer"),
+}
+
+
+@pytest.mark.parametrize("how", LEAVING)
+async def test_an_approval_does_not_count_once_its_giver_is(
+    how: str, guarded: httpx.AsyncClient, bob: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    request = await opened(guarded)
+    assert (await approved(bob, request)).status_code == 200
+    await dependencies.writers.submit(SYSTEM_LOG, Submission.of("setup", LEAVING[how]))
+    refused = problem(await guarded.post(f"{request}/apply"), 409, "approval-required")
+    assert (refused["environments"], refused["given"]) == (["production"], 0)
+    assert [each["counts"] for each in (await guarded.get(request)).json()["approvals"]] == [False]
+    assert not (await guarded.get(IN_PRODUCTION)).json()["enabled"]
+
+
+async def test_an_approval_counts_again_with_its_giver_s_right(
+    guarded: httpx.AsyncClient, bob: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    request = await opened(guarded)
+    await approved(bob, request)
+    scope = Grant(("change-request:*", "project:read"), environments=("production",))
+    commands = (
+        CreateRole(role="reviewer", grants=(scope,)),
+        AssignRole(subject="account", id="bob", role="reviewer"),
+    )
+    await dependencies.writers.submit(SYSTEM_LOG, Submission.of("setup", *commands))
+    listed = (await guarded.get(REQUESTS)).json()["items"]
+    assert [each["counts"] for each in listed[0]["approvals"]] == [True]
+    assert (await guarded.post(f"{request}/apply")).status_code == 200
 
 
 async def test_an_approval_says_what_was_seen(
