@@ -25,6 +25,7 @@ from server.http.peers import origin_of
 from server.http.project_keys import project_key
 from server.http.queries import WriteQuery
 from server.http.replies import JSON, Header, Reply
+from server.writing.errors import LogUnknown
 from server.writing.history import StaleWithEvents
 from server.writing.submission import Answer, EventSummary, Result, Submission
 
@@ -97,7 +98,7 @@ async def submit(
         if log_id == SYSTEM_LOG:
             reason = "is for what environments ask approval of: nothing of the installation does"
             raise Malformed(Problem("?bypassApproval", reason))
-        await _permit_bypass(call, log_id)
+        await permit_bypass(call, log_id)
         causation_id = bypassing(causation_id)
     submission = submission_of(call, *commands, causation_id=causation_id)
     try:
@@ -111,9 +112,15 @@ async def submit(
         raise
 
 
-async def _permit_bypass(call: Call, log_id: str) -> None:
-    """Raises :class:`~server.http.faults.Forbidden` unless the caller may, wherever it counts."""
-    state = (await call.dependencies.writers.state(log_id)).state
+async def permit_bypass(call: Call, log_id: str) -> None:
+    """Raises :class:`~domain.errors.NotPermitted` unless the caller may, wherever it counts.
+
+    Of a project that is not there, nothing has to be approved.
+    """
+    try:
+        state = (await call.dependencies.writers.state(log_id)).state
+    except LogUnknown:
+        return
     for key, environment in state.environments.items():
         if environment.required_approvals:
             require(call, "environment:bypass", log_id, key)

@@ -198,3 +198,13 @@ async def test_an_origin_that_is_none_is_refused_by_its_place(demo: httpx.AsyncC
     await demo.delete(client.headers["location"])
     revoked = await demo.put(f"{client.headers['location']}/origins", json={"origins": []})
     problem(revoked, 409, "revoked")
+
+
+async def test_where_there_is_no_project_yet_no_approval_is_bypassed(
+    api: httpx.AsyncClient,
+) -> None:
+    begun = await api.post("/api/v1/projects?bypassApproval=true", json={"key": "new", "name": "N"})
+    assert begun.status_code == 201, begun.text
+    assert (await api.get("/api/v1/projects/new")).status_code == 200
+    missing = await api.post("/api/v1/projects/none/flags?bypassApproval=true", json={"key": "a"})
+    problem(missing, 404, "not-found")
