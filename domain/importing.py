@@ -7,8 +7,9 @@ once and not one by one. That is a plan: the log's writer decides once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import TypeAlias
 
 import msgspec
 from halyard_protocol.problems import Problem
@@ -18,7 +19,7 @@ from domain import commands as c
 from domain.asked import Asked, OnEnvironment, OnFlag, OnSegment, OnSettings
 from domain.assembly import Wanted, assembly_commands
 from domain.decide import decide
-from domain.errors import LimitReached, OtherType, Refusal
+from domain.errors import LimitReached, NotPermitted, OtherType, Refusal
 from domain.evolve import evolve
 from domain.exported import ProjectExport
 from domain.facts import Entity, Issuer
@@ -30,6 +31,10 @@ MAX_REFUSALS = 100
 
 _ENDINGS = (c.DeleteFlag, c.ArchiveFlag, c.DeleteSegment)
 """Each looks through all others for who rests on it."""
+
+
+Permit: TypeAlias = Callable[[ProjectState, c.Command], None]
+"""Raises :class:`~domain.errors.NotPermitted` where a command may not be carried out on a state."""
 
 
 class EntityChange(msgspec.Struct, frozen=True):
@@ -62,12 +67,15 @@ def plan_import(
     new_id: c.NewId,
     *,
     prune: bool = False,
+    permit: Permit = lambda _state, _command: None,
 ) -> ImportPlan:
     """Plan to bring ``state`` to what ``document`` says; to begin the project where it is missing.
 
     No key may stand in the document twice. What it does not name stays; with ``prune`` it ends.
+    ``permit`` is asked of each command that would change something, on the state before it; what it
+    raises goes through, and before anything is told that stands against the command otherwise.
     """
-    plan = _Plan(state, document, by, new_id)
+    plan = _Plan(state, document, by, new_id, permit)
     with suppress(_Enough):
         plan.make(prune=prune)
     changes = tuple(EntityChange(entity, tuple(types)) for entity, types in plan.changes.items())
@@ -76,13 +84,19 @@ def plan_import(
 
 class _Plan:
     def __init__(
-        self, state: ProjectState, document: ProjectExport, by: Issuer, new_id: c.NewId
+        self,
+        state: ProjectState,
+        document: ProjectExport,
+        by: Issuer,
+        new_id: c.NewId,
+        permit: Permit,
     ) -> None:
         self._state = state
         self._view = state.overlay()
         self._document = document
         self._by = by
         self._new_id = new_id
+        self._permit = permit
         self._flags = {flag.key: index for index, flag in enumerate(document.flags)}
         self._segments = {each.key: index for index, each in enumerate(document.segments)}
         self._environments = {each.key: n for n, each in enumerate(document.environments)}
@@ -114,6 +128,8 @@ class _Plan:
         """Decide one command. Where it is refused, that is noted with its place."""
         try:
             self._decide(c.complete(command, self._new_id))
+        except NotPermitted:
+            raise
         except Refusal as refusal:
             self._note(self._place(command), str(refusal))
             if isinstance(refusal, LimitReached):
@@ -126,7 +142,13 @@ class _Plan:
         self._endings += isinstance(command, _ENDINGS)
         if self._endings > IMPORT_ENDINGS:
             raise LimitReached("deletions and archivings in one import", IMPORT_ENDINGS)
-        facts = decide(self._view, command, self._by)
+        try:
+            facts = decide(self._view, command, self._by)
+        except Refusal:
+            self._permit(self._view, command)
+            raise
+        if facts:
+            self._permit(self._view, command)
         if facts and len(self.commands) >= IMPORT_COMMANDS:
             raise LimitReached("commands in one import", IMPORT_COMMANDS)
         for fact in facts:

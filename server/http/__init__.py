@@ -44,6 +44,7 @@ Rooms:
     comparing         which flags are set differently in two environments
     bulk              one change to many flags
     exports, imports  a project as one document, written and taken in
+    import_turns      how many are taken in at a time
     json_reading, yaml_documents
                       what strangers wrote, read strictly and within bounds
     posted            commands as such: one, or several together

@@ -17,6 +17,7 @@ from server.http.authorisation import VisibleStates
 from server.http.counters import HttpCounters
 from server.http.event_feed import EventFeeds
 from server.http.event_stream import EventStreams
+from server.http.import_turns import ImportTurns
 from server.http.ofrep.answers import KeptAnswers
 from server.http.warrants import Accesses
 from server.logins.desk import LoginDesk
@@ -82,6 +83,7 @@ class Dependencies:
     event_streams: EventStreams = field(default_factory=EventStreams)
     origins: Origins | None = None
     """Where commands came from."""
+    import_turns: ImportTurns = field(default_factory=ImportTurns)
     event_feeds: EventFeeds = field(default_factory=EventFeeds)
     analytics: Analytics | None = None
     context_samples: ContextSamples | None = None

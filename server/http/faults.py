@@ -13,6 +13,7 @@ Fault
 ├── LoginUnproven        what came back from one proves nothing
 ├── LastWayIn            without this identity nobody could log in any more
 ├── TooManyStreams       no further stream of events can be opened
+├── TooManyImports       as many documents are being taken in as may be at a time
 ├── TooManyAttempts      too many deliveries are being made by hand
 ├── Malformed            a field, parameter or header is not as it must be
 ├── NotJson              the body cannot be read at all
@@ -161,6 +162,15 @@ class TooManyAttempts(Fault):
 
     def __init__(self) -> None:
         super().__init__("other deliveries are being tried by hand here; try again shortly")
+
+
+class TooManyImports(Fault):
+    """As many imports are being made in this process as may be at a time, and others wait."""
+
+    headers = ((b"retry-after", b"5"),)
+
+    def __init__(self) -> None:
+        super().__init__("other imports are being made here; try again shortly")
 
 
 class Malformed(Fault):

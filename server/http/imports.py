@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, cast
 
 import msgspec
@@ -18,26 +19,36 @@ from halyard_protocol.problems import Problem
 from halyard_protocol.strict import unknown_fields
 from msgspec.structs import replace
 
+from domain.approvals import REHEARSAL
+from domain.commands import Command, RenameProject
 from domain.decoding import problem_of
 from domain.exported import ProjectExport
 from domain.facts import Entity, EntityKind, Issuer
 from domain.importing import EntityChange, ImportPlan, plan_import
 from domain.state import ProjectState
 from server.credentials import new_id
-from server.http.authorisation import require
+from server.http.authorisation import access_to
 from server.http.call import Call
+from server.http.concurrency import idempotency_key
 from server.http.event_views import EventEntity
 from server.http.exports import YAML
-from server.http.faults import ImportRefused, Malformed, NotFound, NotJson, NotYaml
+from server.http.faults import (
+    ImportRefused,
+    Malformed,
+    NotFound,
+    NotJson,
+    NotYaml,
+    TooManyImports,
+)
 from server.http.json_reading import read_json
-from server.http.permissions import PERMISSIONS
 from server.http.planned import recorded_answer
 from server.http.project_keys import project_key
 from server.http.queries import WriteQuery
 from server.http.reads import SEQ_HEADER
 from server.http.replies import JSON, Reply
 from server.http.routes import PROJECT, Route
-from server.http.writes import submit
+from server.http.warrants import check_project
+from server.http.writes import permit_bypass, submit
 from server.http.yaml_documents import read_yaml
 from server.writing.errors import LogUnknown
 from server.writing.submission import Answer
@@ -87,30 +98,56 @@ class ImportAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def import_project(call: Call) -> Reply:
-    """Plan; refuse, show or do it."""
-    query, key = call.query_as(ImportQuery), project_key(call)
+    """Plan; refuse, show or do it. Raises :class:`~server.http.faults.TooManyImports`."""
+    key = project_key(call)
     if call.headers.get(b"if-match") is not None:
         reason = "is of one entity: an import expects the revisions that it was planned on"
         raise Malformed(Problem("If-Match", reason))
     recorded = await recorded_answer(call)
     if recorded is not None:
         return _reply(_changes_of(recorded), recorded.seq, replayed=True)
+    async with call.dependencies.import_turns.one():
+        return await _imported(call, key)
+
+
+async def _imported(call: Call, key: str) -> Reply:
+    query = call.query_as(ImportQuery)
     document = await asyncio.to_thread(_read, call.body, call.header(b"content-type") or "")
     document = replace(document, project=replace(document.project, key=key))
     state, seq = await _newest(call, key, create=query.create)
-    by = Issuer(call.actor_id, datetime.now(UTC))
-    plan = await asyncio.to_thread(plan_import, state, document, by, new_id, prune=query.prune)
-    _permit(call, key, plan)
-    if query.dry_run or not plan.commands:
-        if plan.refusals and not query.dry_run:
-            raise ImportRefused(plan.refusals)
-        return _reply(plan.changes, seq, plan.refusals, dry_run=query.dry_run)
+    plan = await _plan(call, state, document)
+    if query.dry_run:
+        return _reply(plan.changes, seq, plan.refusals, dry_run=True)
     if plan.refusals:
         raise ImportRefused(plan.refusals)
+    commands = plan.commands or _nothing(call, state)
+    if not commands:
+        return _reply((), seq)
     digest = hashlib.sha256(call.body).hexdigest()[:16]
-    commands = (replace(each, comment=query.comment) for each in plan.commands)
-    answer = await submit(call, key, *commands, causation_id=f"import:{digest}")
+    commented = (replace(each, comment=query.comment) for each in commands)
+    answer = await submit(call, key, *commented, causation_id=f"import:{digest}")
     return _reply(plan.changes, answer.seq, replayed=answer.replayed)
+
+
+async def _plan(call: Call, state: ProjectState, document: ProjectExport) -> ImportPlan:
+    """Refused to whoever may not carry it out, also where it is only shown: it tells of things."""
+    query, cause = call.query_as(ImportQuery), ""
+    if query.bypass_approval:
+        await permit_bypass(call, document.project.key)
+        cause = REHEARSAL  # what else the writer asks of a bypass, it asks then
+    by = Issuer(call.actor_id, datetime.now(UTC), cause)
+    permit = partial(check_project, access_to(call))
+    return await asyncio.to_thread(
+        plan_import, state, document, by, new_id, prune=query.prune, permit=permit
+    )
+
+
+def _nothing(call: Call, state: ProjectState) -> tuple[Command, ...]:
+    """What is recorded under the request's key where the project is as it says already."""
+    if idempotency_key(call) is None or state.project is None:
+        return ()
+    entity = Entity("project", state.project.key)
+    return (RenameProject(state.project.name, expected_revision=state.revision(entity)),)
 
 
 def _changes_of(answer: Answer) -> tuple[EntityChange, ...]:
@@ -135,15 +172,6 @@ async def _newest(call: Call, key: str, *, create: bool) -> tuple[ProjectState, 
     if folded.state.project is None and not create:
         raise NotFound("project", key)
     return folded.state.copy(), folded.seq
-
-
-def _permit(call: Call, key: str, plan: ImportPlan) -> None:
-    """Also for a plan that is only shown: it tells of what it would change."""
-    needed = {
-        (PERMISSIONS[type(each)], getattr(each, "environment", None)) for each in plan.commands
-    }
-    for permission, environment in sorted(needed, key=str):
-        require(call, permission, key, environment)
 
 
 def _read(body: bytes, content_type: str) -> ProjectExport:
@@ -181,7 +209,7 @@ def _reply(
     dry_run: bool = False,
     replayed: bool = False,
 ) -> Reply:
-    entities = tuple(map(_imported, changes))
+    entities = tuple(map(_told, changes))
     actions = Counter(each.action for each in entities)
     answer = ImportAnswer(
         dry_run=dry_run,
@@ -196,7 +224,7 @@ def _reply(
     return Reply(200, encode(answer), JSON, ((SEQ_HEADER, b"%d" % seq),))
 
 
-def _imported(change: EntityChange) -> ImportedEntity:
+def _told(change: EntityChange) -> ImportedEntity:
     action: Literal["created", "changed", "deleted"] = "changed"
     if change.events[-1].endswith("Deleted"):
         action = "deleted"
@@ -221,6 +249,6 @@ ROUTES: tuple[Route, ...] = (
         response=ImportAnswer,
         body_content_types=("application/json", YAML.decode()),
         body_limit_bytes=IMPORT_LIMIT_BYTES,
-        refuses=(NotYaml, ImportRefused),
+        refuses=(NotYaml, ImportRefused, TooManyImports),
     ),
 )

@@ -126,6 +126,7 @@ KINDS: dict[type[Exception], Kind] = {
         503, "ruleset-unavailable", "The SDK key's environment cannot be read"
     ),
     faults.TooManyStreams: Kind(503, "too-many-streams", "No further stream can be opened"),
+    faults.TooManyImports: Kind(503, "too-many-imports", "Too many imports are being made"),
     faults.TooManyAttempts: Kind(503, "too-many-attempts", "Too many deliveries are being tried"),
     faults.Malformed: Kind(422, "malformed", "Something in the request is not as it must be"),
     faults.NotJson: Kind(400, "not-json", "The body is not JSON"),

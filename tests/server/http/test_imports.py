@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from domain.system import commands as s
+from domain.system.vocabulary import SYSTEM_LOG, Grant
+from server.credentials import fingerprint
 from server.http.dependencies import Dependencies
+from server.http.import_turns import ImportTurns
 from server.http.writes import submit
 from server.http.yaml_documents import write_yaml
+from server.writing.submission import Submission
 from tests.support.api import FLAG, PROJECT, SETTINGS, client_of, created, problem
 
 IMPORT = f"{PROJECT}/import"
@@ -210,6 +217,20 @@ async def test_a_repeat_is_answered_as_the_first_was(full: httpx.AsyncClient) ->
     problem(other, 422, "idempotency-mismatch")
 
 
+async def test_what_changed_nothing_is_repeated_as_well(full: httpx.AsyncClient) -> None:
+    before, document = await head(full), await exported(full)
+    headers = {"idempotency-key": "deploy-8"}
+    first = (await full.post(IMPORT, json=document, headers=headers)).json()
+    assert (first["seq"], first["entities"], first["replayed"]) == (before, [], False)
+    await full.patch(FLAG, json={"name": "Another"})
+    again = (await full.post(IMPORT, json=document, headers=headers)).json()
+    assert again == {**first, "replayed": True}
+    document["flags"][0]["name"] = "Twice"
+    other = await full.post(IMPORT, json=document, headers=headers)
+    problem(other, 422, "idempotency-mismatch")
+    assert await head(full) == before + 1
+
+
 async def test_if_match_is_of_one_entity(full: httpx.AsyncClient) -> None:
     response = await full.post(IMPORT, json=await exported(full), headers={"if-match": '"1"'})
     problem(response, 422, "malformed")
@@ -231,3 +252,108 @@ async def test_a_deleted_project_can_be_begun_anew(full: httpx.AsyncClient) -> N
     response = await full.post(IMPORT, params={"create": "true"}, json=document)
     assert response.status_code == 200, response.text
     assert await exported(full) == document
+
+
+async def of_staging(dependencies: Dependencies) -> str:
+    """The token of somebody who may import, and change things in staging alone."""
+    grants = (
+        Grant(("project:*",)),
+        Grant(("flag:*", "segment:*", "environment:*"), environments=("staging",)),
+    )
+    commands = (
+        s.CreateAccount(account="ann"),
+        s.CreateRole(role="narrow", grants=grants),
+        s.AssignRole(subject="account", id="ann", role="narrow", project="demo"),
+        s.IssueToken(token="of-ann", account="ann", sha256=fingerprint("token-of-ann")),
+    )
+    await dependencies.writers.submit(SYSTEM_LOG, Submission.of("setup", *commands))
+    return "token-of-ann"
+
+
+def in_staging(document: dict[str, Any]) -> None:
+    document["flags"][1]["environments"]["staging"]["enabled"] = True
+
+
+def in_production(document: dict[str, Any]) -> None:
+    document["flags"][1]["environments"]["production"]["enabled"] = True
+
+
+def wherever_it_is_used(document: dict[str, Any]) -> None:
+    document["segments"][0]["rules"] = []
+
+
+def impossible_in_production(document: dict[str, Any]) -> None:
+    environments = document["flags"][1]["environments"]
+    environments["production"]["fallthrough"] = {"variation": "purple"}
+
+
+@pytest.mark.parametrize(
+    ("change", "environment"),
+    [
+        (in_staging, None),
+        (in_production, "production"),
+        (wherever_it_is_used, "development"),
+        (impossible_in_production, "production"),
+    ],
+)
+async def test_what_may_not_be_carried_out_is_refused_and_not_shown_either(
+    full: httpx.AsyncClient,
+    dependencies: Dependencies,
+    change: Callable[[dict[str, Any]], None],
+    environment: str | None,
+) -> None:
+    document = await exported(full)
+    change(document)
+    async with client_of(dependencies, await of_staging(dependencies)) as narrow:
+        for query in ("?dryRun=true", ""):
+            response = await narrow.post(f"{IMPORT}{query}", json=document)
+            if environment is None:
+                assert response.status_code == 200, response.text
+                assert response.json()["changed"] == 1
+            else:
+                assert problem(response, 403, "forbidden")["environment"] == environment
+
+
+async def test_approvals_are_bypassed_by_an_import_with_a_reason(full: httpx.AsyncClient) -> None:
+    document = await exported(full)
+    environment = f"{PROJECT}/environments/production"
+    assert (await full.patch(environment, json={"requiredApprovals": 1})).status_code == 200
+    document["environments"] = (await exported(full))["environments"]
+    in_production(document)
+    problem(await full.post(IMPORT, json=document), 409, "import-refused")
+    shown = await full.post(f"{IMPORT}?bypassApproval=true&dryRun=true", json=document)
+    assert (shown.json()["changed"], shown.json()["refusals"]) == (1, [])
+    refused = await full.post(f"{IMPORT}?bypassApproval=true", json=document)
+    assert problem(refused, 422, "invalid-command")["errors"][0]["path"] == "/comment"
+    done = await full.post(f"{IMPORT}?bypassApproval=true&comment=now", json=document)
+    assert done.json()["changed"] == 1, done.text
+    newest = (await full.get(f"{PROJECT}/events?limit=1")).json()["items"][0]
+    assert newest["causationId"].startswith("approval-bypass:import:")
+
+
+async def test_so_many_imports_are_made_at_a_time(
+    full: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    document = await exported(full)
+    impatient = replace(dependencies, import_turns=ImportTurns(1, waiting_s=0.01))
+    async with client_of(impatient) as api, impatient.import_turns.one():
+        refused = await api.post(IMPORT, json=document)
+        problem(refused, 503, "too-many-imports")
+        assert refused.headers["retry-after"] == "5"
+    async with client_of(impatient) as api:
+        assert (await api.post(IMPORT, json=document)).status_code == 200
+
+
+async def test_who_waits_for_a_turn_has_it_once_another_is_done() -> None:
+    turns, had = ImportTurns(1), asyncio.Event()
+
+    async def import_something() -> None:
+        async with turns.one():
+            had.set()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        async with turns.one():
+            tasks.create_task(import_something())
+            await asyncio.sleep(0)  # it has come as far as it can
+            assert not had.is_set()
+        await had.wait()
