@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from server.cli.output import print_table, screen
+from server.cli.output import print_table, screen, time_of
 
 Json = dict[str, Any]
 
@@ -126,11 +125,6 @@ def serve_text(serve: Json) -> str | None:
         start, end = _share(ramp["start"]), _share(ramp["end"])
         return f"{ramp['variation']} {start} to {end}, else {ramp['otherwise']}"
     return _joined(f"{each['variation']} {_share(each['weight'])}" for each in rollout["buckets"])
-
-
-def time_of(text: str | None) -> datetime | None:
-    """A time as HTTP writes it."""
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def _share(weight: int) -> str:

@@ -14,7 +14,9 @@ from server.cli import (
     projections,
     projects,
     running,
+    segments,
     settings,
+    tokens,
 )
 
 app = typer.Typer(
@@ -29,6 +31,8 @@ app.command("serve")(running.serve)
 app.add_typer(db.app, name="db")
 app.add_typer(projects.app, name="projects")
 app.add_typer(flags.app, name="flags")
+app.add_typer(segments.app, name="segments")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(events.app, name="events")
 app.add_typer(projections.app, name="projections")
 app.add_typer(keys.app, name="keys")

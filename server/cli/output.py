@@ -47,6 +47,11 @@ def print_change(answer: Mapping[str, Any], done: str, as_json: bool) -> None:
     screen.out(f"{what}; the log is at seq {answer['seq']}.", highlight=False)
 
 
+def time_of(text: str | None) -> datetime | None:
+    """A time as HTTP writes it."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
 def _shown(cell: object) -> str:
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%d %H:%M:%S}Z"
