@@ -18,6 +18,8 @@ from halyard_protocol.problems import KEY_PATTERN
 from domain.limits import PLACE_KEY_LENGTH
 from domain.names import PLACE_KEY_PATTERN
 from server.http.concurrency import IDEMPOTENCY_KEY_LENGTH
+from server.http.cookies import CSRF_HEADER, SAFE_METHODS
+from server.http.cookies import NAME as COOKIE
 from server.http.openapi_answers import Answers, Schemas, shows_revision
 from server.http.problems import ShownProblem
 from server.http.queries import Query
@@ -57,7 +59,29 @@ _CONDITION: dict[str, Any] = {
     ],
 }
 _SECURITY: dict[str, Any] = {
-    "token": {"type": "http", "scheme": "bearer", "description": "An API token of an account"},
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API token of an account, or the access token of a login",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": f"__Host-{COOKIE}",
+        "description": (
+            "The login of a browser, as POST /api/v1/auth/login with cookie: true and identity"
+            f" providers set it; over plain http its name is {COOKIE}"
+        ),
+    },
+    "csrfToken": {
+        "type": "apiKey",
+        "in": "header",
+        "name": CSRF_HEADER,
+        "description": (
+            "Needed beside the cookie by whatever changes something, with an Origin that is this"
+            " server's; the login and GET /api/v1/auth/me tell it"
+        ),
+    },
     "sdkKey": {"type": "http", "scheme": "bearer", "description": "An SDK key"},
     "sdkKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "listeningKey": {"type": "apiKey", "in": "query", "name": "key"},
@@ -142,10 +166,12 @@ def _operation(route: Route, by_type: Schemas, answers: Answers) -> dict[str, An
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    """The schemes of which one is enough."""
-    names = [*(["token"] if route.permission else []), *(_KEY_SCHEMES if route.sdk_keys else [])]
-    names += ["listeningKey"] if route.listens else []
-    return [{name: []} for name in names]
+    """The schemes of which one is enough, or one pair."""
+    by_cookie = ("cookie",) if route.method in SAFE_METHODS else ("cookie", "csrfToken")
+    ways: list[tuple[str, ...]] = [("token",), by_cookie] if route.permission else []
+    ways += [(name,) for name in _KEY_SCHEMES] if route.sdk_keys else []
+    ways += [("listeningKey",)] if route.listens else []
+    return [{name: [] for name in way} for way in ways]
 
 
 def path_of(route: Route) -> str:

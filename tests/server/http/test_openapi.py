@@ -43,6 +43,23 @@ def test_every_route_is_described(route: Route) -> None:
     assert in_path == re.findall(r"\{(\w+)", route.path)
 
 
+@pytest.mark.parametrize("route", ROUTES, ids=operation_id)
+def test_a_browser_s_cookie_opens_what_a_token_opens(route: Route) -> None:
+    operation = DOCUMENT["paths"][path_of(route)][route.method.lower()]
+    ways = [set(way) for way in operation["security"] if "cookie" in way]
+    beside = set() if route.method == "GET" else {"csrfToken"}
+    assert ways == ([{"cookie"} | beside] if route.permission is not None else [])
+
+
+def test_the_cookie_is_named_as_it_is_over_https() -> None:
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert (schemes["cookie"]["in"], schemes["cookie"]["name"]) == (
+        "cookie",
+        "__Host-halyard_session",
+    )
+    assert (schemes["csrfToken"]["in"], schemes["csrfToken"]["name"]) == ("header", "X-CSRF-Token")
+
+
 def test_nothing_is_described_that_is_not_served() -> None:
     described = {(m.upper(), p) for p, methods in DOCUMENT["paths"].items() for m in methods}
     assert described == {(route.method, path_of(route)) for route in ROUTES}
