@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 from halyard_protocol.problems import Problem
 
 from domain.errors import NotPermitted
 from eventstore.refusals import Refused, RefusedAction
-from server.http.authorisation import Hidden
+from server.http.authorisation import Hidden, access_to
 from server.http.call import Call
 from server.http.concurrency import read_seq
 from server.http.counters import Asked
@@ -19,6 +20,10 @@ from server.http.paging import DEFAULT_LIMIT, Page, read_cursor, write_cursor
 from server.http.queries import Limit, Query
 from server.http.replies import Reply, ok
 from server.http.routes import API, Route, reading
+from server.writing.errors import WritingError
+
+_Place: TypeAlias = tuple[str | None, str | None]
+"""A project and an environment, as they were asked for."""
 
 MAX_TEXT = 200
 """Characters that are kept of what was asked for: a key that there is, is shorter."""
@@ -47,6 +52,7 @@ class RefusalView(msgspec.Struct, frozen=True, rename="camel"):
     project: str | None
     """As it was asked for: there may be no such project. Null for what is of the installation."""
     environment: str | None
+    """Also null where it is not to be known to who asks."""
     method: str
     route: str
     """The template of the path."""
@@ -106,7 +112,8 @@ async def list_refusals(call: Call) -> Reply:
     )
     shown = found[: query.limit]
     names = await dependencies.actor_names({each.action.actor_id for each in shown})
-    items = tuple(_view(each, names.get(each.action.actor_id)) for each in shown)
+    told = await _told_environments(call, shown)
+    items = tuple(_view(each, names.get(each.action.actor_id), told) for each in shown)
     return ok(Page(items, write_cursor(str(shown[-1].id)) if len(found) > len(shown) else None))
 
 
@@ -120,13 +127,40 @@ def _before(cursor: str | None) -> int | None:
     return before
 
 
-def _view(refused: Refused, name: str | None) -> RefusalView:
+async def _told_environments(call: Call, shown: list[Refused]) -> set[_Place]:
+    """Which of the environments that were asked for whoever reads may read themselves."""
+    places = {_place(each) for each in shown}
+    return {place for place in places if await _is_told(call, *place)}
+
+
+async def _is_told(call: Call, project: str | None, environment: str | None) -> bool:
+    """One that is not there, or cannot be looked at, counts as protected."""
+    if project is None or environment is None:
+        return False
+    access, reading = access_to(call), "environment:read"
+    if access.allows(reading, project, environment):
+        return True
+    if not access.allows(reading, project, environment, protected=False):
+        return False
+    try:
+        state = (await call.dependencies.writers.state(project)).state
+    except WritingError:
+        return False
+    row = state.environments.get(environment)
+    return row is not None and not row.protected
+
+
+def _place(refused: Refused) -> _Place:
+    return refused.action.project, refused.action.environment
+
+
+def _view(refused: Refused, name: str | None, told: set[_Place]) -> RefusalView:
     of = refused.action
     return RefusalView(
         actor=Actor(of.actor_id, name),
         permission=of.permission,
         project=of.project,
-        environment=of.environment,
+        environment=of.environment if _place(refused) in told else None,
         method=of.method,
         route=of.route,
         credential=of.credential_kind,

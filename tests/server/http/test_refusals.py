@@ -95,6 +95,36 @@ async def test_a_project_that_was_hidden_is_listed_as_it_was_asked_for(
     ]
 
 
+@pytest.mark.parametrize(
+    ("environments", "told"),
+    [
+        (("staging",), {"staging"}),
+        (("$unprotected",), {"development", "staging"}),
+        (("*",), {"development", "production", "staging"}),
+    ],
+)
+async def test_environments_that_the_reader_may_not_see_are_not_named(
+    environments: tuple[str, ...],
+    told: set[str],
+    dependencies: Dependencies,
+    demo: httpx.AsyncClient,
+    ann: httpx.AsyncClient,
+) -> None:
+    for environment in ("development", "staging", "production"):
+        problem(await ann.post(f"{FLAG}/environments/{environment}/enable"), 403, "forbidden")
+    grants = (Grant(("account:read",)), Grant(("environment:read",), environments=environments))
+    eve = (
+        s.CreateRole(role="narrow", grants=grants),
+        s.CreateAccount(account="eve", role="narrow"),
+        s.IssueToken(token="of-eve", account="eve", sha256=fingerprint("token-of-eve")),
+    )
+    await dependencies.writers.submit(SYSTEM_LOG, Submission.of("setup", *eve))
+    async with client_of(dependencies, "token-of-eve") as reader:
+        items = await listed(dependencies, reader)
+    assert [each["permission"] for each in items] == ["flag:write"] * 3
+    assert {each["environment"] for each in items} - {None} == told
+
+
 async def test_nothing_else_is_listed(
     dependencies: Dependencies, demo: httpx.AsyncClient, ann: httpx.AsyncClient
 ) -> None:
