@@ -347,6 +347,7 @@ def _dependencies(program: Program) -> Dependencies:
         settings=HttpSettings(
             analytics_days=program.settings.analytics_days,
             trusted_proxies=program.settings.trusted_proxies,
+            public_url=program.settings.public_url,
         ),
         analytics=program.analytics,
         context_samples=program.context_samples,

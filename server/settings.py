@@ -6,6 +6,7 @@ Reading reports all that is wrong at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -25,6 +26,7 @@ LEVELS = ("debug", "info", "warning", "error")
 PREFIX = "HALYARD_"
 OF_COMMANDS = frozenset({"HALYARD_URL", "HALYARD_TOKEN"})
 """Read by commands that ask a server; a server that is started beside them passes them over."""
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?/?", re.IGNORECASE)
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
@@ -61,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     handshakes_per_second: float = 2_000.0
     metrics_token: str = ""
     trusted_proxies: Networks = ()
+    public_url: str = ""
     webhook_networks: tuple[str, ...] = PRIVATE_NETWORKS
     webhook_days: float = 3.0
     oidc_file: str = ""
@@ -119,6 +122,23 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def _origin(text: str) -> str:
+    """As browsers write it: in lower case, without the port that goes without saying."""
+    allowed = "an address such as https://flags.example.org, with neither path nor query"
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError(allowed)
+    try:
+        parts = urlsplit(text.lower())
+        port = parts.port
+    except ValueError:
+        raise ValueError(allowed) from None
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.rstrip(":")
+    return (
+        f"{parts.scheme}://{host}" if port in (None, usual) else f"{parts.scheme}://{host}:{port}"
+    )
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -254,6 +274,11 @@ SETTINGS: tuple[Setting, ...] = (
         "trusted_proxies",
         "Networks of proxies whose X-Forwarded-For is believed; empty: nobody's is.",
         _networks,
+    ),
+    Setting(
+        "public_url",
+        "Where browsers reach this installation; empty: wherever they say that they do.",
+        _origin,
     ),
     Setting(
         "webhook_networks",

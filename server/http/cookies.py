@@ -87,6 +87,11 @@ def refuse_forgery(call: Call, secret: str) -> None:
 
 def refuse_foreign_page(call: Call) -> None:
     """Raises :class:`ForgedRequest` where a page of another site asks."""
+    public_url = call.dependencies.settings.public_url
+    if public_url:
+        if call.origin not in (None, public_url):
+            raise ForgedRequest("Origin", f"is not {public_url}, where this server is reached")
+        return
     # By host and port: of the scheme a proxy may have another idea, and whoever can serve a page
     # under this very host is not kept out by it.
     if call.origin is not None and urlsplit(call.origin).netloc != (call.header(b"host") or ""):

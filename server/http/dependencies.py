@@ -55,6 +55,8 @@ class HttpSettings:
     """How long counts are kept."""
     trusted_proxies: Networks = ()
     """Whose ``X-Forwarded-For`` is believed."""
+    public_url: str = ""
+    """The origin of this installation's pages, as browsers write it; empty: that of the request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,11 +158,15 @@ async def _begin(call: Call, asked_by: str | None = None) -> tuple[str, Header]:
 
 def _callback_of(call: Call, party: RelyingParty) -> str:
     """As the operator has told it to the provider, which sends browsers nowhere else."""
+    path = f"{_PROVIDERS}/{party.provider.key}/callback"
+    public_url = call.dependencies.settings.public_url
+    if public_url:
+        return public_url + path
     host = call.header(b"host") or ""
     if not _HOST.fullmatch(host):
         raise Malformed(Problem("Host", "is the name of this server"))
     scheme = "https" if call.secure else "http"
-    return f"{scheme}://{host}{_PROVIDERS}/{party.provider.key}/callback"
+    return f"{scheme}://{host}{path}"
 
 
 async def come_back(call: Call) -> Reply:

@@ -331,6 +331,15 @@ async def test_an_answer_to_somebody_elses_login_logs_nobody_in(halyard: Install
     problem(await victim.get(own), 400, "login-unproven")
 
 
+async def test_a_made_up_host_leads_the_provider_nowhere_else(halyard: Installation) -> None:
+    settings = dataclasses.replace(halyard.dependencies.settings, public_url=HERE)
+    halyard.dependencies = dataclasses.replace(halyard.dependencies, settings=settings)
+    begun = await (await halyard.browser()).get(LOGIN, headers={"host": "evil.example"})
+    asked = dict(parse_qsl(urlsplit(begun.headers["location"]).query))
+    assert asked["redirect_uri"] == HERE + BACK
+    assert (await entered(await halyard.browser()))["email"] == "ann@example.org"
+
+
 async def test_an_answer_with_another_state_proves_nothing(halyard: Installation) -> None:
     browser = await halyard.browser()
     back = httpx.URL(await answer_of(browser))

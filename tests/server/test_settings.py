@@ -60,6 +60,15 @@ def test_everything_wrong_is_said_at_once() -> None:
         ("log_format", "xml"),
         ("reuse_port", "yes"),
         ("admin_email", "admin@"),
+        ("public_url", "flags.example.org"),
+        ("public_url", "ftp://flags.example.org"),
+        ("public_url", "https://"),
+        ("public_url", "https://flags.example.org/halyard"),
+        ("public_url", "https://flags.example.org?"),
+        ("public_url", "https://ann@flags.example.org"),
+        ("public_url", "https://flags.example.org:70000"),
+        ("public_url", "https://[::1"),
+        ("public_url", "https://flags.example.org\n"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(name: str, text: str) -> None:
@@ -84,6 +93,22 @@ def test_an_account_needs_both_its_address_and_its_password() -> None:
         read_settings({**REQUIRED, "HALYARD_ADMIN_EMAIL": "a@b"}, {})
     with pytest.raises(SettingsError, match="needs HALYARD_ADMIN_EMAIL"):
         read_settings({**REQUIRED, "HALYARD_ADMIN_TOKEN": "hly_0123456789abcdefgh"}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://flags.example.org", "https://flags.example.org"),
+        ("https://Flags.Example.org/", "https://flags.example.org"),
+        ("https://flags.example.org:443", "https://flags.example.org"),
+        ("http://localhost:80/", "http://localhost"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("https://[::1]", "https://[::1]"),
+    ],
+)
+def test_the_public_address_is_read_as_browsers_write_it(text: str, origin: str) -> None:
+    assert read_settings({**REQUIRED, "HALYARD_PUBLIC_URL": text}, {}).public_url == origin
 
 
 def test_roles_are_read_in_any_order_and_once() -> None:

@@ -10,6 +10,7 @@ import logging
 import statistics
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ import structlog
 
 from domain.system.commands import CreateAccount, DisableAccount
 from eventstore.log import SYSTEM_LOG
-from server.http.dependencies import Dependencies
+from server.http.dependencies import Dependencies, HttpSettings
 from server.logins import access_tokens, passwords
 from server.logins.throttle import OF_ACCOUNT, OF_ADDRESS
 from server.writing.submission import Submission
@@ -235,6 +236,31 @@ async def test_a_page_of_another_site_changes_nothing(
     answer = await stranger.post(f"{AUTH}/logout-everywhere", headers=sent)
     assert problem(answer, 403, "forged-request")["errors"][0]["path"] == named
     assert (await stranger.get(f"{AUTH}/me")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed"),
+    [
+        ("https://flags.example.org", "10.0.0.1:8080", True),
+        ("http://flags.example.org", "flags.example.org", False),
+        ("https://flags.example.org:8443", "flags.example.org:8443", False),
+        ("http://rebound.example", "rebound.example", False),
+        ("null", "flags.example.org", False),
+    ],
+)
+async def test_where_the_operator_says_the_address_a_host_that_is_named_does_not_count(
+    origin: str, host: str, allowed: bool, stranger: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    login = await logged_in(stranger, cookie=True)
+    settings = HttpSettings(public_url="https://flags.example.org")
+    headers = {"origin": origin, "host": host, "x-csrf-token": login["csrfToken"]}
+    async with client_of(replace(dependencies, settings=settings), token=None) as page:
+        page.cookies = stranger.cookies
+        answer = await page.post(f"{AUTH}/logout-everywhere", headers=headers)
+    if allowed:
+        assert answer.status_code == 200, answer.text
+    else:
+        assert problem(answer, 403, "forged-request")["errors"][0]["path"] == "Origin"
 
 
 async def test_the_csrf_token_of_another_login_is_none(stranger: httpx.AsyncClient) -> None:
