@@ -9,7 +9,7 @@ Rooms:
     app, dependencies the application, and what it stands on
     routes, table     what a route is, as data; the table of all of them
     dispatch          from a method and a path to a route
-    heads             a bound on request lines and headers
+    heads             bounds on request lines and headers, and on peers that read nothing
     border            one request: route, authenticate, authorise, answer, log
     counters          how often each route answered what, and how soon
     call, replies     what a handler receives and what it gives back

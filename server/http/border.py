@@ -28,7 +28,7 @@ from server.http.faults import (
 from server.http.problems import INTERNAL, kind_of
 from server.http.queries import Query, read_query
 from server.http.refusals import note_refusal
-from server.http.replies import Reply, send_reply
+from server.http.replies import LET_GO, Reply, send_reply
 from server.http.routes import Refusal, Route, as_problem
 
 _UNROUTED = "(no such path)"
@@ -71,7 +71,13 @@ class Border(BaseRoute):
         took_s = time.perf_counter() - started
         self._dependencies.counters.answered(_asked(found), reply.status, took_s)
         try:
-            await send_reply(send, reply, call.request_id, bodiless=call.method == "HEAD")
+            await send_reply(
+                send,
+                reply,
+                call.request_id,
+                bodiless=call.method == "HEAD",
+                let_go=scope.get(LET_GO),
+            )
         finally:
             if self._dependencies.settings.access_log:
                 _log_access(call, template, reply.status, time.perf_counter() - started)

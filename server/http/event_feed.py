@@ -3,7 +3,7 @@
 A stream has no queue: it knows the seq that it has come to, and reads the log on from there. So
 none is left out and none comes twice, whichever process wrote it, and a client that names the last
 seq it has goes on after it. A slow reader holds one page in memory; one that takes nothing for
-:data:`STALL_S` is cut off, and may come back.
+:data:`STALL_S` is cut off, with :data:`TOO_SLOW` behind what it has not read, and may come back.
 
 Word that the log has grown comes from the writers of this process, from those of others, and from
 the net beneath them (:meth:`~server.writing.writers.Writers.on_growth`); nothing is polled.
@@ -37,13 +37,21 @@ MAX_FEEDS_OF_ACCOUNT = 20
 ENDING_S = 5.0
 """Over how long the ends of streams are spread at most."""
 
-Ending: TypeAlias = Literal["draining", "unauthenticated", "forbidden"]
+Ending: TypeAlias = Literal["draining", "unauthenticated", "forbidden", "too-slow"]
 
 Read: TypeAlias = Callable[[int], Awaitable[tuple[Sequence[EventView], int, bool]]]
 """From a seq: the events after it that are wanted, up to which seq that is, and whether that is all
 that there is."""
 Admitted: TypeAlias = Callable[[], Awaitable[Ending | None]]
 """Why the stream must end; None while it may go on."""
+
+
+def _end(reason: Ending) -> bytes:
+    return b"event: end\ndata: %s\n\n" % encode({"reason": reason})
+
+
+TOO_SLOW = _end("too-slow")
+"""The last word to a reader that takes nothing."""
 
 
 class EventFeeds:
@@ -152,7 +160,7 @@ class Feed:
         while True:
             ending = await self._ending()
             if ending is not None:
-                yield b"event: end\ndata: %s\n\n" % encode({"reason": ending})
+                yield _end(ending)
                 return
             if self._woken:
                 self._woken = False

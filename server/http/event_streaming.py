@@ -16,7 +16,7 @@ from eventstore.searching import Search
 from server.http.authorisation import Hidden, Sight, require
 from server.http.call import Call
 from server.http.concurrency import read_seq
-from server.http.event_feed import STALL_S, Ending, Read
+from server.http.event_feed import STALL_S, TOO_SLOW, Ending, Read
 from server.http.event_filters import ProjectEventFilter, search_for
 from server.http.event_stream import EVENT_STREAM
 from server.http.event_views import EventView, event_views
@@ -62,7 +62,7 @@ async def stream_events(call: Call) -> Reply:
     parts = feeds.follow(
         call.actor_id, after, read, standing.ending, listen=standing.listen, receive=call.receive
     )
-    return Reply(200, content_type=EVENT_STREAM, parts=parts, stall_s=STALL_S)
+    return Reply(200, content_type=EVENT_STREAM, parts=parts, stall_s=STALL_S, last_word=TOO_SLOW)
 
 
 def _after(call: Call, query: FeedQuery, end: int) -> int:

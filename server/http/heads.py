@@ -1,20 +1,26 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what comes before a body.
+"""HTTP/1.1 as uvicorn speaks it, with bounds on what comes before a body, and on how it ends.
 
 Its parser takes a request line and headers of any length and number, and keeps them, before anybody
-is asked for a key; and it waits for them for ever.
+is asked for a key; and it waits for them for ever. To a peer that reads nothing it writes nothing,
+not even that it is cut off, and closing such a connection waits for the peer for ever, too.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from server.http.replies import LET_GO
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a request's line and headers, beside what the network brings in one piece (256 KiB)."""
 HEAD_TIMEOUT_S = 30.0
 """For the line and headers of a request to come; of a connection's first, since it was opened."""
+LINGER_S = 10.0
+"""So long a peer that was too slow may still fetch what was written to it."""
 
 _REFUSED = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -33,6 +39,9 @@ class BoundedHeads(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
     """Of the present head, without the piece that it began in."""
+    linger_s: ClassVar[float] = LINGER_S
+    _lingering: asyncio.TimerHandle | None = None
+    """Once the peer was let go."""
     _patience: asyncio.TimerHandle | None = None
     """While a head is waited for, but for one that came in one piece."""
 
@@ -47,6 +56,8 @@ class BoundedHeads(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is to come any more."""
         self._head_came()
+        if self._lingering is not None:
+            self._lingering.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -72,11 +83,20 @@ class BoundedHeads(HttpToolsProtocol):
         self._in_head = False
         self._head_came()
         super().on_headers_complete()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None:
+            cycle.scope[LET_GO] = partial(self._let_go, cycle)  # type: ignore[literal-required]
 
     def _head_came(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _let_go(self, cycle: RequestResponseCycle) -> None:
+        cycle.keep_alive = False
+        self.flow.resume_writing()
+        if self._lingering is None:
+            self._lingering = self.loop.call_later(self.linger_s, self.transport.abort)
 
     def _refuse(self) -> None:
         # Behind a request that is still being answered, a word of ours would be a part of that.
