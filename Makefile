@@ -26,7 +26,7 @@ run: $(STAMP) ## start Halyard with its own PostgreSQL and Valkey (data in ./.ha
 	@exec $(BIN)/halyard dev
 
 test: $(STAMP) ## run the whole test suite
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## lint, types, dependency rule, spelling
 	@$(BIN)/ruff check .

@@ -20,6 +20,12 @@ settings.register_profile("halyard", deadline=None, suppress_health_check=[Healt
 settings.load_profile("halyard")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left with it when the others have done."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServers]:
     """The PostgreSQL and the Valkey of this test process, started when first needed."""

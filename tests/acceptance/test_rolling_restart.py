@@ -31,7 +31,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from tests.support.program import HalyardProcess, free_port
 from tests.support.witness import Witness
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(120)]
 
 TOKEN = "hly_token_of_the_rolling_restart"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}

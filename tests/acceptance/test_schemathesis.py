@@ -40,9 +40,10 @@ from server.writing.writers import Writers
 from tests.support.dev import record
 from tests.support.program import HalyardProcess
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "2"))
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
+pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(150 * EXAMPLES)]
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

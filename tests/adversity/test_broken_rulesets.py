@@ -21,9 +21,10 @@ from halyard_protocol.ruleset import Ruleset
 
 from tests.support.broken import LONG, PATTERNS, SOUND, Broken, read
 
-pytestmark = [pytest.mark.adversity, pytest.mark.timeout(1_800)]
-
 RULESETS = int(os.environ.get("TEST_BROKEN_RULESETS", "3000"))
+
+pytestmark = [pytest.mark.adversity, pytest.mark.long, pytest.mark.timeout(120 + RULESETS // 10)]
+
 BOUND_S = 2.0
 """Of processor time, for one evaluation; generous, as others use this machine too. Without the
 bounds of patterns, or with one answer asked for twice at each of many levels, it takes minutes."""

@@ -27,9 +27,10 @@ from server.writing.history import LogHistory
 from tests.support.program import HalyardProcess
 from tests.support.witness import Witness
 
-pytestmark = [pytest.mark.adversity, pytest.mark.timeout(600)]
+KILLS = int(os.environ.get("TEST_KILLS", "8"))
 
-KILLS = int(os.environ.get("TEST_KILLS", "20"))
+pytestmark = [pytest.mark.adversity, pytest.mark.long, pytest.mark.timeout(120 + 20 * KILLS)]
+
 CALLERS = 8
 SDKS = 3
 TOKEN = "hly_token_of_the_kill_test"

@@ -47,7 +47,8 @@ from tests.support.rulesets import (
 )
 from tests.support.vectors import ConditionFile, EvaluationFile, OperatorFile
 
-EXAMPLES = int(os.environ.get("HALYARD_COMPILED_EXAMPLES", "300"))
+pytestmark = pytest.mark.long
+EXAMPLES = int(os.environ.get("HALYARD_COMPILED_EXAMPLES", "200"))
 """Rulesets of the comparison with the interpreter; each is asked some thirty questions."""
 
 ON, OFF = Variation("on", True), Variation("off", False)

@@ -49,6 +49,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 @pytest.mark.acceptance
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_sdk_works_with_nothing_but_what_it_names(tmp_path: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"

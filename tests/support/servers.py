@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,13 +23,20 @@ T = TypeVar("T")
 
 
 class TestServers:
-    """Fast, forgetful servers below ``folder``; a context manager for a whole test session."""
+    """Fast, forgetful servers below ``folder``; a context manager for a whole test session.
+
+    A test waits for no database: the next copy of a template is made while it runs, and its own is
+    dropped while the next test runs.
+    """
 
     __test__ = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = count(1)
+        self._next: dict[str, tuple[str, Future[None]]] = {}
+        """By template: the copy that is being made for whoever asks next."""
+        self._dropping: list[Future[None]] = []
         self._started: Future[EmbeddedServers] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="servers")
 
@@ -39,6 +46,7 @@ class TestServers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        wait([*self._dropping, *(made for _, made in self._next.values())])
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
@@ -64,13 +72,23 @@ class TestServers:
 
     def create_database(self, template: str = "template1") -> str:
         """A fresh database, copied from ``template``; returns its name."""
-        name = f"test_{next(self._numbers)}"
-        self._execute(f'create database "{name}" template "{template}"')
+        if template not in self._next:
+            self._next[template] = self._copying(template)
+        name, made = self._next.pop(template)
+        made.result()
+        self._next[template] = self._copying(template)
         return name
 
+    def _copying(self, template: str) -> tuple[str, Future[None]]:
+        name = f"test_{next(self._numbers)}"
+        return name, self._begin(f'create database "{name}" template "{template}"')
+
     def drop_database(self, name: str) -> None:
-        """Drop a database, whoever is still connected to it."""
-        self._execute(f'drop database if exists "{name}" with (force)')
+        """Have a database dropped, whoever is connected to it; raises what an earlier one met."""
+        for done in [each for each in self._dropping if each.done()]:
+            self._dropping.remove(done)
+            done.result()
+        self._dropping.append(self._begin(f'drop database if exists "{name}" with (force)'))
 
     def database_url(self, name: str) -> str:
         """The URL of a database by its name."""
@@ -80,8 +98,9 @@ class TestServers:
         """Empty the Valkey."""
         self.run(_flush(self.redis_url))
 
-    def _execute(self, statement: str) -> None:
-        self.run(_execute(self.database_url("postgres"), statement))
+    def _begin(self, statement: str) -> Future[None]:
+        work = _execute(self.database_url("postgres"), statement)
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
 async def _execute(url: str, statement: str) -> None:

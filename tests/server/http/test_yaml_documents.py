@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.http import yaml_documents
@@ -31,6 +31,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@settings(max_examples=50)
 def test_what_was_written_is_read_again(content: Any) -> None:
     assert read_yaml(write_yaml(content)) == content
 
@@ -122,7 +123,12 @@ def test_there_is_a_bound_on_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
         read_yaml(b"[1,2,3,4,5,6,7,8,9,10]")
 
 
-@given(st.dictionaries(TEXTS, st.lists(st.one_of(TEXTS, st.dictionaries(TEXTS, TEXTS)))))
+@given(
+    st.dictionaries(
+        TEXTS, st.lists(st.one_of(TEXTS, st.dictionaries(TEXTS, TEXTS)), max_size=3), max_size=5
+    )
+)
+@settings(max_examples=20)
 def test_in_pieces_it_is_the_same(content: dict[str, Any]) -> None:
     long = {name: items * 30 for name, items in content.items()}
     assert read_yaml(write_yaml(long)) == long == yaml.safe_load(write_yaml(long))

@@ -15,13 +15,18 @@ THREE = Limit("test", 3, 60.0)
 
 
 @pytest.fixture(params=["redis", "nothing", "a redis that is away"])
-def throttle(request: pytest.FixtureRequest, redis_client: redis.asyncio.Redis) -> Throttle:
+def throttle(
+    request: pytest.FixtureRequest,
+    redis_client: redis.asyncio.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Throttle:
     match request.param:
         case "redis":
             return Throttle(redis_client)
         case "nothing":
             return Throttle(None)
         case _:
+            monkeypatch.setattr(module, "REDIS_TIMEOUT_S", 0.05)
             return Throttle(redis.asyncio.Redis(port=free_port()))
 
 
