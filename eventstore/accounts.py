@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import datetime
+from typing import Literal, NamedTuple, TypeAlias
 
 import asyncpg
 import msgspec
@@ -26,6 +27,16 @@ class Account(msgspec.Struct, frozen=True):
     email_verified: bool = False
     """Whether somebody has vouched that the address is the person's: an identity provider."""
     erased_at: datetime | None = None
+
+
+OrderBy: TypeAlias = Literal["name", "email", "created"]
+
+
+class AccountPlace(NamedTuple):
+    """Where an account stands in an order; the id tells equals apart."""
+
+    value: str
+    account_id: str
 
 
 class EmailTaken(StoreConflict):
@@ -87,6 +98,28 @@ class Accounts:
         with translating:
             rows = await self._pool.fetch(statement("search_accounts"), _WILD.sub(r"\\\g<0>", text))
         return tuple(Account(*row) for row in rows)
+
+    async def page(
+        self,
+        ids: Collection[str],
+        limit: int,
+        *,
+        text: str = "",
+        by: OrderBy = "name",
+        after: AccountPlace | None = None,
+        erased_name: str = "",
+    ) -> list[tuple[AccountPlace, Account]]:
+        """Those of these accounts that :meth:`search` finds, in order, from behind a place.
+
+        Who was erased stands, by name, where ``erased_name`` with some of the id does.
+        """
+        sought, (place, behind) = _WILD.sub(r"\\\g<0>", text), after or (None, None)
+        with translating:
+            rows = await self._pool.fetch(
+                statement("page_of_accounts"),
+                *(sought, by, place, behind, list(ids), limit, erased_name),
+            )
+        return [(AccountPlace(row[0], row[1]), Account(*row[1:])) for row in rows]
 
     async def change_profile(
         self, account_id: str, name: str | None, email: str | None

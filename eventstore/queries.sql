@@ -134,6 +134,23 @@ FROM account WHERE account_id = ANY ($1);
 SELECT account_id, email, name, password_hash, created_at, email_verified, erased_at
 FROM account WHERE $1 = '' OR name ILIKE '%' || $1 || '%' OR email ILIKE '%' || $1 || '%';
 
+-- name: page_of_accounts
+-- In the order $2, from behind a place ($3) and an id ($4); of those in $5, $6 at most. Who was erased
+-- stands where their pseudonym ($7 and some of the id) does.
+SELECT place, account_id, email, name, password_hash, created_at, email_verified, erased_at
+FROM account, LATERAL (
+    SELECT CASE $2::text
+        WHEN 'name' THEN
+            lower(CASE WHEN erased_at IS NULL THEN name ELSE $7 || left(account_id, 6) END)
+        WHEN 'email' THEN lower(coalesce(email, ''))
+        ELSE to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')
+    END COLLATE "C" AS place
+) AS ordered
+WHERE ($1 = '' OR name ILIKE '%' || $1 || '%' OR email ILIKE '%' || $1 || '%')
+    AND ($3::text IS NULL OR (place, account_id) > ($3, $4))
+    AND account_id = ANY ($5::text[])
+ORDER BY place, account_id LIMIT $6;
+
 -- name: set_password_hash
 UPDATE account SET password_hash = $2 WHERE account_id = $1 RETURNING account_id;
 

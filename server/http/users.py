@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import msgspec
 from halyard_protocol.codec import encode
 from halyard_protocol.problems import Problem
 
 from domain.system import commands as c
-from domain.system.state import SystemState
+from domain.system.state import Account, SystemState
 from domain.system.vocabulary import EVERYWHERE
-from eventstore.accounts import EmailTaken
+from eventstore.accounts import AccountPlace, EmailTaken, OrderBy
 from server.http.authorisation import require_over
 from server.http.bodies import read_as
 from server.http.call import Call
@@ -26,7 +26,7 @@ from server.http.concurrency import etag
 from server.http.failures import OF_WRITES
 from server.http.faults import Malformed, NotFound, NotServedHere
 from server.http.logins import LoginList, Password, Secret, end_login, login_list
-from server.http.paging import Page, page_of
+from server.http.paging import Page, read_cursor, write_cursor
 from server.http.people import (
     Email,
     PersonName,
@@ -49,7 +49,7 @@ from server.http.system_writes import (
 from server.http.writes import WriteAnswer, location, write_reply
 from server.logins.errors import RegistrationClosed, SecretSpent, TooManyAttempts, TooManyLogins
 from server.logins.one_time import Giver
-from server.logins.people import OneTimeSecret
+from server.logins.people import OneTimeSecret, pseudonym
 from server.logins.throttle import OF_ADDRESS, OF_REGISTRATION, Limit, address_subject
 
 _TAG = "accounts"
@@ -68,7 +68,7 @@ class UserListQuery(SearchQuery, frozen=True):
     role: str | None = None
     """Only those who have it, anywhere, of their own."""
     state: Literal["active", "disabled", "erased", "any"] = "any"
-    sort: Literal["name", "email", "created"] = "name"
+    sort: OrderBy = "name"
 
 
 class InviteBody(_Body, frozen=True):
@@ -128,36 +128,45 @@ async def list_users(call: Call) -> Reply:
     """A page of the people that there are."""
     query = call.query_as(UserListQuery)
     state = await system_of(call)
-    rows = {row.account_id: row for row in await desk_of(call).people.accounts.search(query.search)}
-    views = {
-        _sort_key(query.sort, view): view
-        for account_id, row in rows.items()
-        if (account := state.accounts.get(account_id)) is not None
-        and _wanted(query, view := view_of(state, account, row))
-    }
-    return ok(page_of(views, query.limit, query.cursor, views.get, lambda view: view))
+    found = await desk_of(call).people.accounts.page(
+        [account.id for account in state.accounts.values() if _wanted(query, account)],
+        query.limit + 1,
+        text=query.search,
+        by=query.sort,
+        after=_place_in(query),
+        erased_name=pseudonym(""),
+    )
+    shown = found[: query.limit]
+    views = tuple(view_of(state, state.accounts[row.account_id], row) for _, row in shown)
+    more = len(found) > query.limit
+    return ok(Page(views, write_cursor("\0".join((query.sort, *shown[-1][0]))) if more else None))
 
 
-def _wanted(query: UserListQuery, view: PersonView) -> bool:
-    if query.role is not None and all(each.role != query.role for each in view.roles):
+def _place_in(query: UserListQuery) -> AccountPlace | None:
+    written = read_cursor(query.cursor)
+    if written is None:
+        return None
+    match written.split("\0"):
+        case [sort, value, account_id] if sort == query.sort:
+            return AccountPlace(value, account_id)
+        case _:
+            raise Malformed(Problem("?cursor", "is not one that was given out for this order"))
+
+
+def _wanted(query: UserListQuery, account: Account) -> bool:
+    if query.role is not None and all(each.role != query.role for each in account.assignments):
         return False
-    if query.state == "any":
-        return True
-    is_open = view.disabled_at is None and view.erased_at is None
-    return {
-        "active": is_open,
-        "disabled": view.disabled_at is not None and view.erased_at is None,
-        "erased": view.erased_at is not None,
-    }[query.state]
-
-
-def _sort_key(sort: str, view: PersonView) -> str:
-    of = {
-        "name": view.name.casefold(),
-        "email": (view.email or "").casefold(),
-        "created": view.created_at.isoformat(),
-    }[sort]
-    return f"{of}\0{view.id}"
+    match query.state:
+        case "active":
+            return account.active
+        case "disabled":
+            return account.disabled_at is not None and account.erased_at is None
+        case "erased":
+            return account.erased_at is not None
+        case "any":
+            return True
+        case _:
+            assert_never(query.state)
 
 
 async def read_user(call: Call) -> Reply:

@@ -165,6 +165,35 @@ async def test_people_are_searched_filtered_and_sorted_in_pages(api: httpx.Async
     rest = (await api.get(USERS, params={"limit": 2, "cursor": first["nextCursor"]})).json()
     assert [user["name"] for user in (*first["items"], *rest["items"])] == ["Ada", "Cid", "Zoe"]
     assert rest["nextCursor"] is None
+    other = {"sort": "email", "cursor": first["nextCursor"]}
+    problem(await api.get(USERS, params=other), 422, "malformed")
+
+
+@pytest.mark.parametrize("sort", ["name", "email", "created"])
+async def test_pages_of_people_come_to_the_whole_list(
+    sort: str, api: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    assert dependencies.desk is not None
+    for number, name in enumerate(("bea", "Bea", "Zoe", "abe")):
+        account = (await invited(api, f"{name}{number}@Example.org", name=name))["account"]
+    await api.post(f"{USERS}/{account}/erase")
+    await dependencies.desk.people.accounts.add("left-over", "x@example.org", "An attempt", None)
+    whole = (await api.get(USERS, params={"sort": sort})).json()["items"]
+    paged, query = [], {"sort": sort, "limit": "2"}
+    while query.get("cursor", "") is not None:
+        page = (await api.get(USERS, params=query)).json()
+        paged += page["items"]
+        query["cursor"] = page["nextCursor"]
+    assert paged == whole
+    shown = [person["name"].partition(" ")[0].casefold() for person in whole]
+    assert (
+        shown
+        == {
+            "name": ["ada", "bea", "bea", "erased", "zoe"],
+            "email": ["erased", "ada", "bea", "bea", "zoe"],
+            "created": ["ada", "bea", "bea", "zoe", "erased"],
+        }[sort]
+    )
 
 
 async def test_names_and_addresses_are_corrected_against_a_revision(
