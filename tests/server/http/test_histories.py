@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from eventstore.searching import Search
 from server.credentials import fingerprint
 from server.http.dependencies import Dependencies
 from server.http.paging import write_cursor
@@ -219,3 +220,20 @@ async def test_no_reader_of_history_is_shown_a_hash_of_a_secret(busy: httpx.Asyn
         assert answer.status_code == 200
         assert "sha256" not in answer.text
         assert fingerprint(TOKEN) not in answer.text
+
+
+async def test_no_hash_of_a_secret_is_guessed_by_searching_for_it(
+    busy: httpx.AsyncClient, dependencies: Dependencies
+) -> None:
+    keys = f"{PROJECT}/environments/development/keys"
+    await created(busy, f"{keys}?comment=for the batch", {"kind": "server"})
+    (stored,) = await dependencies.store.search("demo", Search(type="SdkKeyIssued"))
+    sha256 = json.loads(stored.body)["sha256"]
+    for guess in (sha256, sha256[:6], sha256[-6:], "sha256"):
+        for narrowed in ({"type": "SdkKeyIssued"}, {"entityKind": "key"}, {}):
+            found = (await busy.get(EVENTS, params={**narrowed, "text": guess})).json()
+            assert found["items"] == [], guess
+    token = {"type": "TokenIssued", "text": fingerprint(TOKEN)[:6]}
+    assert (await busy.get("/api/v1/events", params=token)).json()["items"] == []
+    assert await seqs(busy, "text=for the batch&type=SdkKeyIssued") == [stored.seq]
+    assert await seqs(busy, "text=server&type=SdkKeyIssued") == [stored.seq]
