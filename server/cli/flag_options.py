@@ -12,6 +12,13 @@ FlagArgument = Annotated[str, typer.Argument(help="Key of the flag.")]
 InEnvironmentOption = Annotated[
     str, typer.Option("--environment", "-e", help="Key of the environment.")
 ]
+BypassOption = Annotated[
+    bool,
+    typer.Option(
+        "--bypass-approval",
+        help="In an emergency: go without the approvals that the environment asks for.",
+    ),
+]
 
 TagFilter = Annotated[
     list[str] | None, typer.Option(help="That it carries; several times for all of several.")

@@ -9,6 +9,7 @@ import typer
 from server.cli.exits import Exit, fail
 from server.cli.flag_options import (
     ArchivedFilter,
+    BypassOption,
     ClientSideFilter,
     ClientSideOption,
     DescriptionOption,
@@ -119,7 +120,7 @@ def show_flag(
     if environment is not None:
         path += path_to("environments", environment)
     with remote(url, token, data_dir) as server:
-        shown = server.ask("GET", path, "Reading", params=given({"at": at})).json()
+        shown = server.read("GET", path, "Reading", params=given({"at": at}))
     if as_json:
         print_json(shown)
     elif environment is None:
@@ -175,6 +176,7 @@ def enable_flag(
     flag: FlagArgument,
     environment: InEnvironmentOption,
     comment: CommentOption = "",
+    bypass_approval: BypassOption = False,
     url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = None,
@@ -186,7 +188,8 @@ def enable_flag(
 
     path = path_to("projects", project, "flags", flag, "environments", environment, "enable")
     with remote(url, token, data_dir) as server:
-        answer = server.write("POST", path, "Enabling", comment)
+        bypass = {"bypassApproval": bypass_approval}
+        answer = server.write("POST", path, "Enabling", comment, params=bypass)
     print_change(answer, f"Enabled '{flag}' in '{environment}'", as_json)
 
 
@@ -196,6 +199,7 @@ def disable_flag(
     flag: FlagArgument,
     environment: InEnvironmentOption,
     comment: CommentOption = "",
+    bypass_approval: BypassOption = False,
     url: UrlOption = None,
     token: TokenOption = None,
     data_dir: DataDirOption = None,
@@ -207,7 +211,8 @@ def disable_flag(
 
     path = path_to("projects", project, "flags", flag, "environments", environment, "disable")
     with remote(url, token, data_dir) as server:
-        answer = server.write("POST", path, "Disabling", comment)
+        bypass = {"bypassApproval": bypass_approval}
+        answer = server.write("POST", path, "Disabling", comment, params=bypass)
     print_change(answer, f"Disabled '{flag}' in '{environment}'", as_json)
 
 

@@ -13,6 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 _UNBOUNDED = 10_000
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"
+}
+"""What others wrote, such as a comment, is not to steer the terminal of who reads it."""
 screen = Console(highlight=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
 """Standard output; into a file or a pipe, lines are as long as they are."""
 
@@ -29,7 +33,7 @@ def print_json_line(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table; None is shown as a dash, and nothing in a cell is markup."""
+    """A table; None is shown as a dash, and nothing in a cell is markup or steers a terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -55,4 +59,4 @@ def time_of(text: str | None) -> datetime | None:
 def _shown(cell: object) -> str:
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%d %H:%M:%S}Z"
-    return "-" if cell is None else str(cell)
+    return "-" if cell is None else str(cell).translate(_CONTROLS)

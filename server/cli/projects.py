@@ -58,7 +58,7 @@ def show_project(
     from server.cli.remote import path_to, remote
 
     with remote(url, token, data_dir) as server:
-        shown = server.ask("GET", path_to("projects", project), "Reading").json()
+        shown = server.read("GET", path_to("projects", project), "Reading")
     if as_json:
         print_json(shown)
     else:
@@ -81,7 +81,7 @@ def create_project(
 
     body = {"key": project, "name": name}
     with remote(url, token, data_dir) as server:
-        answer = server.ask("POST", "/projects", "Creating", json=body).json()
+        answer = server.read("POST", "/projects", "Creating", json=body)
     if as_json:
         print_json(answer)
     else:
@@ -152,14 +152,14 @@ def import_project(
     flags = {"dryRun": dry_run, "prune": prune, "create": create}
     query = {name: "true" for name, given in flags.items() if given}
     with remote(url, token, data_dir) as server:
-        answer = server.ask(
+        answer = server.read(
             "POST",
             path_to("projects", project, "import"),
             "Importing",
             params={**query, **({"comment": comment} if comment else {})},
             content=content,
             headers={"content-type": f"application/{kind}"},
-        ).json()
+        )
     if as_json:
         print_json(answer)
     else:

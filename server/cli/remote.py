@@ -64,6 +64,14 @@ class Remote:
             _refuse(response)
         return response
 
+    def read(self, method: str, path: str, doing: str, **more: Any) -> dict[str, Any]:
+        """The same, for what is answered in JSON."""
+        try:
+            answer: dict[str, Any] = self.ask(method, path, doing, **more).json()
+        except ValueError:
+            fail(f"{self._client.base_url} answers no JSON: is Halyard there?")
+        return answer
+
     def items(
         self, path: str, doing: str, query: Mapping[str, Any], most: int | None = None
     ) -> list[dict[str, Any]]:
@@ -72,7 +80,7 @@ class Remote:
         asked = given(query)
         while True:
             limit = PAGE if most is None else min(PAGE, most - len(found))
-            page = self.ask("GET", path, doing, params={**asked, "limit": limit}).json()
+            page = self.read("GET", path, doing, params={**asked, "limit": limit})
             found += page["items"]
             if page["nextCursor"] is None or len(found) == most:
                 return found
@@ -83,8 +91,7 @@ class Remote:
     ) -> dict[str, Any]:
         """One change; answers what came of it."""
         params = {**more.pop("params", {}), "comment": comment}
-        answer: dict[str, Any] = self.ask(method, path, doing, params=params, **more).json()
-        return answer
+        return self.read(method, path, doing, params=params, **more)
 
 
 def path_to(*parts: str) -> str:

@@ -72,7 +72,7 @@ def show_segment(
 
     path = path_to("projects", project, "segments", segment)
     with remote(url, token, data_dir) as server:
-        shown = server.ask("GET", path, "Reading", params=given({"at": at})).json()
+        shown = server.read("GET", path, "Reading", params=given({"at": at}))
     if as_json:
         print_json(shown)
     else:

@@ -81,6 +81,19 @@ def test_a_flag_is_switched_on_and_off_in_one_environment(
     assert shown(halyard, project, flag, *there)["enabled"] is False
 
 
+def test_in_an_emergency_a_flag_is_switched_without_approval(
+    api: httpx.Client, project: str, flag: str, halyard: Halyard
+) -> None:
+    environment = f"/projects/{project}/environments/production"
+    assert api.patch(environment, json={"requiredApprovals": 1}).is_success
+    words = ("flags", "enable", project, flag, "-e", "production")
+    refused = halyard(*words)
+    assert (refused.exit_code, "needs 1 approval" in refused.stderr) == (1, True)
+    assert halyard(*words, "--bypass-approval", "--comment", "it burns").exit_code == 0
+    newest = json_of(halyard("flags", "history", project, flag, "--json"))["events"][0]
+    assert newest["causationId"] == "approval-bypass"
+
+
 @pytest.mark.parametrize(
     ("options", "found"),
     [
@@ -175,6 +188,16 @@ def test_the_history_of_a_deleted_flag_is_told_newest_first(
     assert [each["type"] for each in one] == ["FlagDeleted"]
     there = halyard("flags", "history", project, flag, "--environment", "staging", "--json")
     assert [each["type"] for each in json_of(there)["events"]] == ["FlagEnabled"]
+
+
+def test_what_others_wrote_does_not_steer_the_terminal(
+    api: httpx.Client, project: str, flag: str, halyard: Halyard
+) -> None:
+    path = f"/projects/{project}/flags/{flag}/archive"
+    assert api.post(path, json={"comment": "\x1b[2Jgone\x9b\x07"}).is_success
+    printed = halyard("flags", "history", project, flag).stdout
+    assert "\\x1b[2Jgone\\x9b\\x07" in printed
+    assert not {"\x1b", "\x9b", "\x07"} & set(printed)
 
 
 def test_how_a_flag_is_set_in_an_environment_is_shown_with_its_rules(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,28 @@ def test_a_server_that_cannot_be_reached_is_named(halyard: Halyard) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     result = halyard("projects", "list", "--url", url, "--token", "x")
     assert (result.exit_code, url in result.stderr) == (3, True)
+
+
+class Page(BaseHTTPRequestHandler):
+    """Another program's: it answers the same page to whatever is asked."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<h1>Welcome</h1>")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_another_program_in_the_servers_place_is_told(halyard: Halyard) -> None:
+    with HTTPServer(("127.0.0.1", 0), Page) as other:
+        answering = threading.Thread(target=other.handle_request)
+        answering.start()
+        url = f"http://127.0.0.1:{other.server_port}"
+        result = halyard("projects", "list", "--url", url, "--token", "x")
+        answering.join(20)
+    assert (result.exit_code, f"{url} answers no JSON" in result.stderr) == (1, True)
 
 
 def test_a_wrong_token_and_no_server_are_told(server: str, halyard: Halyard) -> None:
