@@ -6,7 +6,7 @@
  */
 import { EventSource } from 'eventsource';
 import { JSDOM } from 'jsdom';
-import { serve, tell, detailsOf } from './lines.mjs';
+import { serve, tell, detailsOf } from '../lines.mjs';
 
 const PAGE = 'https://shop.example/';
 

@@ -1,7 +1,7 @@
 /** A service: @openfeature/server-sdk with @openfeature/ofrep-provider, as npm has them. */
 import { OFREPProvider } from '@openfeature/ofrep-provider';
 import { OpenFeature } from '@openfeature/server-sdk';
-import { detailsOf, serve } from './lines.mjs';
+import { detailsOf, serve } from '../lines.mjs';
 
 await serve({
   /** Use the flags behind this address; ``headers`` are pairs. */

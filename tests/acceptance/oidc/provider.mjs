@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import Provider from 'oidc-provider';
-import { serve } from './lines.mjs';
+import { serve } from '../lines.mjs';
 
 console.log = console.info = console.warn = console.error; // standard output is for answers
 
