@@ -58,6 +58,7 @@ Rooms:
     peers             whose address a request has, and what is recorded of it with a change
     event_feed, event_streaming
                       the log as it grows, as server-sent events
+    stream_wait       how such a stream waits, for news or for its reader to go
     differences       what differs between two moments
     change_requests   commands that others look at before they are carried out
     reverts           plans to put something back, and putting it back

@@ -28,6 +28,7 @@ from halyard_protocol.codec import encode
 from starlette.types import Receive
 
 from server.http.event_views import EventView
+from server.http.stream_wait import StreamWait
 
 RETRY_MS = 1_000
 STALL_S = 30.0
@@ -143,17 +144,17 @@ class Feed:
         self._heartbeat_s = heartbeat_s
         self._end_s = math.inf
         self._woken = True
-        self._wait: asyncio.Timeout | None = None
+        self._wait = StreamWait()
 
     def wake(self) -> None:
         """There may be more, or less to tell it to."""
         self._woken = True
-        self._hasten(self._loop.time())
+        self._wait.hasten(self._loop.time())
 
     def end_in(self, delay_s: float) -> None:
         """The stream is to end then."""
         self._end_s = self._loop.time() + delay_s
-        self._hasten(self._end_s)
+        self._wait.hasten(self._end_s)
 
     async def parts(self, receive: Receive) -> AsyncGenerator[bytes]:
         """What is written, until the end."""
@@ -182,23 +183,7 @@ class Feed:
     async def _has_gone(self, receive: Receive) -> bool:
         """Wait until there is word, or it is time for a heartbeat, or the peer has gone."""
         deadline_s = min(self._loop.time() + self._heartbeat_s, self._end_s)
-        try:
-            async with asyncio.timeout_at(deadline_s) as self._wait:
-                while (await receive())["type"] != "http.disconnect":
-                    pass  # the request's body, which has nothing to say
-        except TimeoutError:
-            return False
-        finally:
-            self._wait = None
-        return True
-
-    def _hasten(self, deadline_s: float) -> None:
-        wait = self._wait
-        if wait is None or wait.expired():
-            return
-        when_s = wait.when()
-        if when_s is None or deadline_s < when_s:
-            wait.reschedule(deadline_s)
+        return await self._wait.has_gone(receive, deadline_s)
 
 
 def _event(view: EventView) -> bytes:

@@ -29,6 +29,7 @@ from halyard_protocol.codec import encode
 from halyard_protocol.session.feed import EpochOrder, epoch_order
 from starlette.types import Receive
 
+from server.http.stream_wait import StreamWait
 from streaming.serving import ServedEnvironment
 
 EVENT_STREAM = b"text/event-stream"
@@ -201,8 +202,7 @@ class Stream:
         self._heartbeat_s = heartbeat_s
         self._beat_s = self._loop.time() + heartbeat_s
         self._end_s = math.inf
-        self._wait: asyncio.Timeout | None = None
-        """Present while nothing is written; its deadline can be brought forward."""
+        self._wait = StreamWait()
 
     def opening(self) -> bytes:
         """What a stream begins with."""
@@ -213,12 +213,12 @@ class Stream:
         now_s = self._loop.time()
         due_s = max(now_s + delay_s, self._told_s + INTERVAL_S) if self._admitted else now_s
         self._due_s = min(self._due_s, due_s)
-        self._hasten(self._due_s)
+        self._wait.hasten(self._due_s)
 
     def end_at(self, end_s: float) -> None:
         """The stream is to end then."""
         self._end_s = end_s
-        self._hasten(end_s)
+        self._wait.hasten(end_s)
 
     async def next(self, receive: Receive) -> bytes | None:
         """Wait for what is to be written next; None where the stream is over."""
@@ -249,23 +249,7 @@ class Stream:
     async def _has_gone(self, receive: Receive) -> bool:
         """Wait until it is time for something, or the peer has gone; tell which."""
         deadline_s = min(self._due_s, self._beat_s, self._end_s)
-        try:
-            async with asyncio.timeout_at(deadline_s) as self._wait:
-                while (await receive())["type"] != "http.disconnect":
-                    pass  # the request's body, which has nothing to say
-        except TimeoutError:
-            return False
-        finally:
-            self._wait = None
-        return True
-
-    def _hasten(self, deadline_s: float) -> None:
-        wait = self._wait
-        if wait is None or wait.expired():
-            return
-        when_s = wait.when()
-        if when_s is None or deadline_s < when_s:
-            wait.reschedule(deadline_s)
+        return await self._wait.has_gone(receive, deadline_s)
 
 
 def _event(event_id: str, data: bytes) -> bytes:
