@@ -11,14 +11,16 @@ import structlog
 from domain.system.commands import RevokeToken
 from eventstore.errors import StoreUnavailable
 from eventstore.log import SYSTEM_LOG
+from eventstore.pool import create_pool
 from server.http.dependencies import Dependencies, HttpSettings
-from server.http.faults import NotServedHere
 from server.http.permissions import SELF
 from server.http.routes import as_problem
 from server.http.table import ROUTES
+from server.oidc.desk import oidc_desk
 from server.writing.submission import Submission
 from server.writing.writers import Writers
 from tests.support.api import PROJECT, SETTINGS, TOKEN, client_of, problem
+from tests.support.oidc import corporate
 
 
 def path_of(template: str) -> str:
@@ -26,15 +28,20 @@ def path_of(template: str) -> str:
 
 
 async def test_without_a_token_every_route_but_the_public_ones_is_closed(
-    dependencies: Dependencies,
+    dependencies: Dependencies, database_url: str
 ) -> None:
     quiet = replace(dependencies, settings=HttpSettings(access_log=False))
-    async with client_of(quiet, token=None) as stranger:
+    async with create_pool(database_url, max_size=1) as pool:
+        whole = replace(quiet, oidc=oidc_desk(pool, [corporate("https://id.example")]))
+        await _require_closed(whole)
+
+
+async def _require_closed(dependencies: Dependencies) -> None:
+    async with client_of(dependencies, token=None) as stranger:
         for route in ROUTES:
             response = await stranger.request(route.method, path_of(route.path))
             if route.public:
                 expected = {422} if route.reads_body else {route.status}
-                expected |= {501} if NotServedHere in route.refuses else set()  # not set up here
                 assert response.status_code in expected | ({404} if "{" in route.path else set())
                 continue
             assert response.status_code == 401
