@@ -52,8 +52,10 @@ class Call:
         """For answers that last: it tells, after the body, that the peer has gone."""
         self.address = address_of(scope, dependencies.settings.trusted_proxies)
         """Of the peer that asks; empty where there is none to speak of."""
-        self.secure = is_secure(scope, dependencies.settings.trusted_proxies)
-        """Whether the peer speaks https, to this server or to the proxy before it."""
+        self.secure = dependencies.settings.public_url.startswith("https:") or is_secure(
+            scope, dependencies.settings.trusted_proxies
+        )
+        """Whether browsers speak https: the operator says so, or the proxy before this server."""
         self.method: str = scope["method"]
         self.path = "/" + scope["path"].lstrip("/")
         """An address that ends with a slash, and a path behind it, make two: one is meant."""

@@ -14,7 +14,7 @@ from halyard_protocol.messages import Values
 from websockets.asyncio.client import connect
 
 from tests.streaming.browser import Browser
-from tests.support.dev import Dev, running_dev
+from tests.support.dev import Dev, caught_up, running_dev
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
@@ -69,6 +69,7 @@ async def test_a_page_from_elsewhere_is_refused(dev: Dev) -> None:
     body = {"kind": "client", "origins": ["https://shop.example.com"]}
     issued = (await dev.http.post(f"{DEVELOPMENT}/keys", json=body)).raise_for_status().json()
     key = issued.get("secret") or issued["clientKey"]
+    await caught_up(dev.http)  # before that, whether it is one cannot be said
     async with page(dev, key, origin="https://shop.example.com") as connection:
         assert (await Browser(connection).hello()).intent == "values"
     async with page(dev, key, origin="https://evil.example.org") as connection:

@@ -249,13 +249,14 @@ async def test_a_page_of_another_site_changes_nothing(
     ],
 )
 async def test_where_the_operator_says_the_address_a_host_that_is_named_does_not_count(
-    origin: str, host: str, allowed: bool, stranger: httpx.AsyncClient, dependencies: Dependencies
+    origin: str, host: str, allowed: bool, dependencies: Dependencies
 ) -> None:
-    login = await logged_in(stranger, cookie=True)
+    await with_password(dependencies)
     settings = HttpSettings(public_url="https://flags.example.org")
-    headers = {"origin": origin, "host": host, "x-csrf-token": login["csrfToken"]}
     async with client_of(replace(dependencies, settings=settings), token=None) as page:
-        page.cookies = stranger.cookies
+        page.base_url = httpx.URL("https://flags.example.org")
+        login = await logged_in(page, cookie=True)
+        headers = {"origin": origin, "host": host, "x-csrf-token": login["csrfToken"]}
         answer = await page.post(f"{AUTH}/logout-everywhere", headers=headers)
     if allowed:
         assert answer.status_code == 200, answer.text

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from server.http.dependencies import Dependencies
+from server.http.dependencies import Dependencies, HttpSettings
 from tests.support.api import ADMIN, client_of, problem
 from tests.support.people import (
     AUTH,
@@ -120,6 +121,18 @@ async def test_over_https_the_cookie_is_bound_to_this_host(
     assert cookie.startswith("__Host-halyard_session=")
     assert "; Secure" in cookie
     assert "domain" not in cookie.lower()
+
+
+async def test_the_cookie_is_bound_where_the_operator_says_that_browsers_speak_https(
+    dependencies: Dependencies, stranger: httpx.AsyncClient
+) -> None:
+    settings = HttpSettings(public_url="https://flags.example.org")
+    async with client_of(replace(dependencies, settings=settings), token=None) as behind_a_proxy:
+        response = await behind_a_proxy.post(
+            f"{AUTH}/login", json={"email": EMAIL, "password": PASSWORD, "cookie": True}
+        )
+    assert response.headers["set-cookie"].startswith("__Host-halyard_session=")
+    assert "; Secure" in response.headers["set-cookie"]
 
 
 async def test_one_sees_and_ends_ones_own_logins(stranger: httpx.AsyncClient) -> None:
