@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -18,6 +20,23 @@ from tests.support.servers import TestServers
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("halyard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("halyard")
+
+
+MEMORY = Path("/dev/shm")
+ENOUGH_BYTES = 4 * 1024**3
+
+
+def in_memory() -> bool:
+    """Whether what tests write can stay in memory; a disk would be most of what they wait for."""
+    if not os.access(MEMORY, os.W_OK):
+        return False
+    there = os.statvfs(MEMORY)
+    programs_run = not there.f_flag & os.ST_NOEXEC
+    return programs_run and there.f_bavail * there.f_frsize > ENOUGH_BYTES
+
+
+if in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.hookimpl(trylast=True)
