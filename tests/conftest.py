@@ -18,7 +18,13 @@ from tests.support.cluster import ClusterServers
 from tests.support.servers import TestServers
 
 # How long an example takes says how busy the machine is, not whether the code is right.
-settings.register_profile("halyard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Each run draws other examples; ``HYPOTHESIS_EXAMPLES`` draws more of them.
+settings.register_profile(
+    "halyard",
+    deadline=None,
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("halyard")
 
 

@@ -8,7 +8,6 @@ not even that it is cut off, and closing such a connection waits for the peer fo
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -85,15 +84,19 @@ class BoundedHeads(HttpToolsProtocol):
         super().on_headers_complete()
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None:
-            cycle.scope[LET_GO] = partial(self._let_go, cycle)  # type: ignore[literal-required]
+            # No more than what the connection has already: whatever held the request itself would
+            # be a circle, which only a look for cycles frees, for each request.
+            cycle.scope[LET_GO] = self._let_go  # type: ignore[literal-required]
 
     def _head_came(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
 
-    def _let_go(self, cycle: RequestResponseCycle) -> None:
-        cycle.keep_alive = False
+    def _let_go(self) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None:
+            cycle.keep_alive = False
         self.flow.resume_writing()
         if self._lingering is None:
             self._lingering = self.loop.call_later(self.linger_s, self.transport.abort)
