@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
-from starlette.types import Lifespan
+from starlette.types import ASGIApp, Lifespan
 
 from server.http.border import Border
 from server.http.dependencies import Dependencies
@@ -31,4 +31,15 @@ def create_app(
         beside: routes that are tried before the API's.
         lifespan: as Starlette has it.
     """
-    return Starlette(routes=[*beside, Border(dependencies, routes)], lifespan=lifespan)
+    return _Shell(routes=[*beside, Border(dependencies, routes)], lifespan=lifespan)
+
+
+class _Shell(Starlette):
+    """Without the layers that turn exceptions into answers: the border lets none through.
+
+    What is raised while an answer is sent is logged, and ends the connection, as the server has it.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The router itself."""
+        return self.router

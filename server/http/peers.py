@@ -49,7 +49,7 @@ def is_secure(scope: Scope, trusted: Networks) -> bool:
     if scope.get("scheme") == "https":
         return True
     peer = scope.get("client")
-    if peer is None or not _is_in(_read(peer[0]), trusted):
+    if not trusted or peer is None or not _is_in(_read(peer[0]), trusted):
         return False
     said = [value for name, value in scope["headers"] if name == _FORWARDED_PROTO]
     return bool(said) and said[-1].rpartition(b",")[2].strip().lower() == b"https"
