@@ -124,12 +124,11 @@ class Pages:
         self._later.setdefault(name_of(entity), []).append(event)
         self.rest = True
 
-    def unread(self, kind: EntityKind) -> Iterator[str]:
-        """The keys of a kind whose pages are left; there may be no row on them."""
+    def unread(self, kind: EntityKind) -> list[str]:
+        """The keys of a kind whose pages are left, nearly in order; there may be no row on them."""
         before = f"{kind}/"
-        for name in (*self._numbers, *self._later):
-            if name.startswith(before):
-                yield name.removeprefix(before)
+        begin = len(before)
+        return [name[begin:] for name in (*self._numbers, *self._later) if name.startswith(before)]
 
     def read(self, name: str) -> None:
         """Read a page, if nobody has, and let happen to it what has waited."""
@@ -357,10 +356,10 @@ def pages_of(state: ProjectState) -> Pages | None:
     return state.marks.pages if isinstance(state.marks, PagedTable) else None
 
 
-def flag_keys(state: ProjectState) -> set[str]:
-    """The keys of a state's flags, and perhaps some of none: told without reading what is left."""
+def flag_keys(state: ProjectState) -> list[str]:
+    """The keys of a state's flags, sorted, and perhaps of some that are none: no page is read."""
     pages = pages_of(state)
     if pages is None or not pages.rest:
-        return set(state.flags)
-    # Of a table itself, past what would read all pages.
-    return {*Table.__iter__(state.flags), *pages.unread("flag")}
+        return sorted(state.flags)
+    # Of a table itself, past what would read all pages. What is nearly in order is quickly sorted.
+    return sorted(dict.fromkeys([*pages.unread("flag"), *Table.__iter__(state.flags)]))

@@ -103,15 +103,18 @@ WHERE old.log_id = $1 AND old.fold = $2 AND old.fold_version = $3
     );
 
 -- name: load_snapshot
--- The hash is a scalar, and not a join: looked up for the newest, and for earlier ones only if need be.
+-- From the newest to earlier ones (OFFSET 0 keeps that order), until one is of this log's history.
 SELECT stored.seq, stored.hash, stored.digest, stored.state
-FROM snapshot AS stored
-WHERE stored.log_id = $1 AND stored.fold = $2 AND stored.fold_version = $3 AND stored.seq <= $4
-    AND stored.hash = (
-        SELECT at.hash FROM event AS at
-        WHERE at.log_id = stored.log_id AND at.seq = stored.seq
-    )
-ORDER BY stored.seq DESC LIMIT 1;
+FROM (
+    SELECT log_id, seq, hash, digest, state FROM snapshot
+    WHERE log_id = $1 AND fold = $2 AND fold_version = $3 AND seq <= $4
+    ORDER BY seq DESC OFFSET 0
+) AS stored
+WHERE stored.hash = (
+    SELECT at.hash FROM event AS at
+    WHERE at.log_id = stored.log_id AND at.seq = stored.seq
+)
+LIMIT 1;
 
 -- name: insert_account
 INSERT INTO account (account_id, email, name, password_hash) VALUES ($1, $2, $3, $4)

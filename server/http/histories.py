@@ -37,7 +37,7 @@ LINES_PAGE = MAX_LIMIT
 WALKED = 8_000
 """Events that are looked at in one go."""
 WALKED_FOR_LINES = 20_000
-LOOKING_S = 0.02
+LOOKING_S = 0.01
 """After so long a page is given as it is."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -45,9 +46,11 @@ class PastFlags:
         """
         if by == "key":
             keys = flag_keys(self._state)
-            if after is not None:
-                keys = {key for key in keys if (key < after.key if descending else key > after.key)}
-            return sorted(keys, reverse=descending)
+            if after is not None and descending:
+                del keys[bisect_left(keys, after.key) :]
+            elif after is not None:
+                del keys[: bisect_right(keys, after.key)]
+            return keys[::-1] if descending else keys
         places = [self._place(by, flag) for flag in self._state.flags.values()]
         if after is not None:
             places = [each for each in places if (each < after if descending else each > after)]
