@@ -36,6 +36,7 @@ ROUTES: tuple[Route, ...] = (
         tag="history",
         query=FeedQuery,
         headers=("Last-Event-ID",),
+        response=str,
         content_type="text/event-stream",
     ),
     reading(

@@ -40,7 +40,7 @@ from server.writing.writers import Writers
 from tests.support.dev import record
 from tests.support.program import HalyardProcess
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(150 * EXAMPLES)]
 

@@ -262,8 +262,9 @@ def test_a_failure_is_described_as_it_is_written(route: Route) -> None:
         assert (content_type, content["schema"]["$ref"].split("/")[-1]) == expected
 
 
-def test_a_stream_is_described_as_one() -> None:
-    operation = DOCUMENT["paths"]["/ofrep/v1/events"]["get"]
+@pytest.mark.parametrize("path", ["/ofrep/v1/events", "/api/v1/projects/{project}/events/stream"])
+def test_a_stream_is_described_as_one(path: str) -> None:
+    operation = DOCUMENT["paths"][path]["get"]
     assert list(operation["responses"]["200"]["content"]) == ["text/event-stream"]
     assert "Last-Event-ID" in {parameter["name"] for parameter in operation["parameters"]}
 
