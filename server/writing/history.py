@@ -121,6 +121,8 @@ class LogHistory(Generic[StateT]):
 
     async def with_events_between(self, log_id: str, stale: StaleRevision) -> StaleWithEvents:
         """Add to a stale revision what its caller has missed."""
+        if stale.actual <= stale.expected:  # nothing; and the key may be one that nothing can have
+            return StaleWithEvents(stale, ())
         between = await self._store.events_between_revisions(log_id, stale.entity, stale.expected)
         return StaleWithEvents(stale, tuple(between))
 

@@ -90,6 +90,15 @@ async def test_a_null_character_gets_nowhere(demo: httpx.AsyncClient, field: str
     assert f"/{field}" in errors(body)
 
 
+@pytest.mark.parametrize("path", [FLAGS, f"{PROJECT}/segments", f"{PROJECT}/environments"])
+async def test_a_null_character_is_no_fault_of_the_server_where_a_revision_is_expected(
+    demo: httpx.AsyncClient, path: str
+) -> None:
+    named = {"key": "a\0b", "name": "a"}
+    refused = await demo.post(path, json=named, headers={"if-match": '"1"'})
+    assert problem(refused, 412, "stale-revision")["between"] == []
+
+
 @pytest.mark.parametrize("number", ["9007199254740993", "-9007199254740993", "1e400", "9" * 400])
 async def test_a_number_that_javascript_would_change_is_refused(
     demo: httpx.AsyncClient, number: str
