@@ -48,7 +48,7 @@ from tests.support.rulesets import (
 from tests.support.vectors import ConditionFile, EvaluationFile, OperatorFile
 
 pytestmark = pytest.mark.long
-EXAMPLES = int(os.environ.get("HALYARD_COMPILED_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("TEST_COMPILED_EXAMPLES", "200"))
 """Rulesets of the comparison with the interpreter; each is asked some thirty questions."""
 
 ON, OFF = Variation("on", True), Variation("off", False)
