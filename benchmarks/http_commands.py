@@ -25,6 +25,8 @@ CONNECTIONS = 32
 THREADS = 2
 SECONDS = 10
 FLAGS = 1_000
+BATCH = 20
+"""Commands in one request, where several are sent together: each is permitted by itself."""
 
 COMMANDS = """
 local threads = 0
@@ -36,6 +38,24 @@ function request()
   local path = flag .. "/environments/" .. environment .. "/" .. what
   count = count + 1
   return wrk.format("POST", path, {{["Authorization"] = "Bearer {token}"}})
+end
+"""
+
+BATCHES = """
+local threads = 0
+function setup(thread) thread:set("number", threads); threads = threads + 1 end
+function init(args) count = 0; environment = ({{"development", "staging"}})[number + 1] end
+function request()
+  local commands = {{}}
+  for n = 1, {batch} do
+    local what = (math.floor(count / {flags}) % 2 == 0) and "DisableFlag" or "EnableFlag"
+    commands[n] = string.format('{{"type":"%s","flag":"flag-%d","environment":"%s"}}',
+      what, count % {flags}, environment)
+    count = count + 1
+  end
+  local headers = {{["Authorization"] = "Bearer {token}", ["Content-Type"] = "application/json"}}
+  local body = '{{"commands":[' .. table.concat(commands, ",") .. "]}}"
+  return wrk.format("POST", "{api}/commands:batch", headers, body)
 end
 """
 
@@ -78,14 +98,19 @@ async def measure() -> None:
             before = await seq(stage)
             report = await asyncio.to_thread(wrk, stage.process.url, script)
             events = await seq(stage) - before
+            script.write_text(BATCHES.format(flags=FLAGS, api=API, token=TOKEN, batch=BATCH))
+            batches = await asyncio.to_thread(wrk, stage.process.url, script)
         commands = rate(report)
         print(f"/healthz, same server, same wrk: {rate(floor):,.0f} requests/s")
         print(f"commands: {commands:,.0f} /s (goal: >= 3,000), {events:,} events in the log")
         print(f"          p50 {percentile(report, '50')}, p99 {percentile(report, '99')}")
         print(f"ratio:    {commands / rate(floor):.2f} of /healthz")
-        refused = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
-        if refused:
-            print(f"          {refused[1]} answers were refusals")
+        print(f"in batches of {BATCH}: {rate(batches) * BATCH:,.0f} commands/s")
+        print(f"          p50 {percentile(batches, '50')}, p99 {percentile(batches, '99')}")
+        for each in (report, batches):
+            refused = re.search(r"Non-2xx or 3xx responses: (\d+)", each)
+            if refused:
+                print(f"          {refused[1]} answers were refusals")
 
 
 def main() -> int:
