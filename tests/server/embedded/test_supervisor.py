@@ -12,11 +12,11 @@ import pytest
 import redis.asyncio
 
 from server.embedded import supervisor
-from server.embedded.data_dir import Holder, holder, is_running
+from server.embedded.data_dir import DataDir, Holder, holder, is_running
 from server.embedded.faults import BinariesMissing, DataDirInUse, KeepsFailing, NotADataDir
 from server.embedded.orphans import processes_in
 from server.embedded.supervisor import EmbeddedServers
-from tests.support.processes import finish, read_line, start_python
+from tests.support.processes import finish, read_line, start_python, wait_gone
 
 PROGRAM = """
 import asyncio, sys
@@ -44,14 +44,20 @@ async def running(tmp_path: Path) -> AsyncIterator[EmbeddedServers]:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another Halyard on the same data, killed at the end."""
+    """Another Halyard on the same data, killed at the end, with its servers gone, too."""
     process = start_python(PROGRAM, tmp_path / "data")
     yield process
+    servers = processes_on(DataDir.at(tmp_path / "data"))
     finish(process)
+    for pid in servers:
+        wait_gone(pid)  # a Valkey that cannot save any more, as its folder is gone, would stay
 
 
 def processes_of(servers: EmbeddedServers) -> tuple[int, ...]:
-    data_dir = servers.data_dir
+    return processes_on(servers.data_dir)
+
+
+def processes_on(data_dir: DataDir) -> tuple[int, ...]:
     postgres = processes_in(data_dir.postgres, "postgres")
     return (*postgres, *processes_in(data_dir.valkey, "valkey-server"))
 
